@@ -1,0 +1,1 @@
+"""How an engine is driven from the service side: adapters, supervisor, protocol."""

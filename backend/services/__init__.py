@@ -1,0 +1,1 @@
+"""What the product does: jobs, queue, stages, voices, avatars."""

@@ -1,0 +1,1 @@
+"""Draft worker: a talking portrait rendered on the CPU."""

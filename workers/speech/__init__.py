@@ -1,0 +1,1 @@
+"""Speech worker: built-in text to speech."""
