@@ -11,7 +11,6 @@ and names are passed as `file:` URLs so that a leading dash or a colon in a path
 from __future__ import annotations
 
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -79,8 +78,8 @@ class FfmpegChild:
         self._timer: threading.Timer | None = None
 
     def __enter__(self) -> FfmpegChild:
-        # No console window may flash up on Windows; elsewhere the flag does not exist.
-        flags = subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
+        # No console window may flash up on Windows; elsewhere the flag does not exist and is 0.
+        flags: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)
         try:
             self._process = subprocess.Popen(  # noqa: S603 (argument list made by us, no shell)
                 self._argv,
