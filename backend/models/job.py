@@ -1,0 +1,186 @@
+"""The job on the wire: what callers send and what they get back. Pure types, no I/O."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from backend.models.codes import ErrorCode, JobStatus, StageName, StageState
+
+# Models of the product document; the old spellings stay valid for ever.
+WangpModel = Literal["Wan t2v 1.3B", "Wan t2v 14B", "Hunyuan Avatar", "Wan Multitalk", "Fantasy"]
+
+Aspect = Literal["1:1", "16:9", "9:16", "source"]
+Subtitles = Literal["file", "burn_in", "none"]
+
+MAX_TITLE_CHARS = 200
+MAX_PROMPT_CHARS = 2000
+MAX_URL_CHARS = 2048
+MAX_METADATA_CHARS = 4096
+MAX_SEED = 2**31 - 1
+
+
+class WireModel(BaseModel):
+    """Base of everything that crosses HTTP."""
+
+    model_config = ConfigDict(extra="ignore", str_strip_whitespace=False)
+
+
+class OutputOptions(WireModel):
+    """The shape of the video."""
+
+    aspect: Aspect = "1:1"
+    resolution: Literal["512p", "720p"] = "512p"
+    subtitles: Subtitles = "file"
+
+
+class VoiceSettings(WireModel):
+    """How the voice reads."""
+
+    speed: Annotated[float, Field(ge=0.5, le=2.0)] = 1.0
+    pause_ms: Annotated[int, Field(ge=0, le=5000)] = 300
+    language: Literal["auto", "zh", "en", "ja"] = "auto"
+
+
+class FallbackOptions(WireModel):
+    """Whether another engine may take over."""
+
+    allow: bool = True
+
+
+class JobCreate(WireModel):
+    """Body of `POST /api/jobs`. The first six fields are the product document's."""
+
+    voice_id: Annotated[str, Field(max_length=64)]
+    avatar_url: Annotated[str, Field(min_length=1, max_length=MAX_URL_CHARS)]
+    script_mode: Literal["manual", "auto"] = "manual"
+    script_input: str = ""
+    preferred_engine: Annotated[str, Field(max_length=32)] = "auto"
+    wangp_model: WangpModel | None = None
+
+    title: Annotated[str, Field(max_length=MAX_TITLE_CHARS)] = ""
+    prompt: Annotated[str, Field(max_length=MAX_PROMPT_CHARS)] = ""
+    output: OutputOptions = Field(default_factory=OutputOptions)
+    voice_settings: VoiceSettings = Field(default_factory=VoiceSettings)
+    fallback: FallbackOptions = Field(default_factory=FallbackOptions)
+    face_index: Annotated[int, Field(ge=0, le=63)] | None = None
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
+    priority: Annotated[int, Field(ge=-100, le=100)] = 0
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("script_mode", mode="before")
+    @classmethod
+    def _accept_the_alias(cls, value: Any) -> Any:
+        """`ai` is what a published page of the product sends for `auto`."""
+        return "auto" if value == "ai" else value
+
+    @field_validator("script_input", "title", "prompt", "avatar_url")
+    @classmethod
+    def _no_broken_unicode(cls, value: str) -> str:
+        """Lone surrogates cannot be stored as UTF-8; NUL ends strings in foreign code."""
+        if "\x00" in value or any(0xD800 <= ord(char) <= 0xDFFF for char in value):
+            raise ValueError("text must be valid Unicode without NUL characters")
+        return value
+
+    @field_validator("metadata")
+    @classmethod
+    def _bounded(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if len(str(value)) > MAX_METADATA_CHARS:
+            raise ValueError(f"metadata may hold at most {MAX_METADATA_CHARS} characters")
+        return value
+
+    @model_validator(mode="after")
+    def _manual_needs_text(self) -> JobCreate:
+        if not self.script_input.strip():
+            what = "the text to speak" if self.script_mode == "manual" else "a topic to write about"
+            raise ValueError(f"script_input is empty; give {what}")
+        return self
+
+
+class JobCreated(WireModel):
+    """202 answer of `POST /api/jobs`."""
+
+    job_id: str
+    selected_engine: str
+    status: JobStatus
+    queue_position: int | None = None
+    retry_of: str | None = None
+
+
+class StageView(WireModel):
+    name: StageName
+    status: StageState
+
+
+class AttemptView(WireModel):
+    """One try of one engine."""
+
+    attempt: int
+    stage: StageName
+    engine: str
+    outcome: str
+    code: ErrorCode | None = None
+    detail: str | None = None
+    started_at: str
+    finished_at: str | None = None
+
+
+class ErrorView(WireModel):
+    code: ErrorCode
+    detail: str
+    hint: str | None = None
+
+
+class JobView(WireModel):
+    """Body of `GET /api/jobs/{id}`. The first five fields are the product document's."""
+
+    job_id: str
+    status: JobStatus
+    progress: Annotated[int, Field(ge=0, le=100)]
+    message: str
+    fallback_reason: str | None
+    selected_engine: str
+    requested_engine: str
+    stage: StageName | None
+    stages: list[StageView]
+    eta_seconds: float | None
+    queue_position: int | None
+    attempts: list[AttemptView]
+    artifacts: dict[str, str | None]
+    draft: bool
+    notice: str | None
+    title: str
+    script_input: str
+    voice_id: str
+    avatar_url: str
+    voice_settings: VoiceSettings
+    output: OutputOptions
+    wangp_model: str | None
+    seed: int | None
+    priority: int
+    metadata: dict[str, Any]
+    retry_of: str | None
+    error: ErrorView | None
+    created_at: str
+    started_at: str | None
+    completed_at: str | None
+
+
+class JobPage(WireModel):
+    data: list[JobView]
+    has_more: bool
+    next_cursor: str | None
+
+
+class RetryRequest(WireModel):
+    """Body of `POST /api/jobs/{id}/retry`; all optional."""
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+    start_from: Annotated[Literal["failed_stage", "start"], Field(alias="from")] = "failed_stage"
+    engine: Annotated[str, Field(max_length=32)] | None = None
+
+
+class PriorityPatch(WireModel):
+    priority: Annotated[int, Field(ge=-100, le=100)]

@@ -1,0 +1,157 @@
+"""Voices, avatars, engines and the system on the wire. Pure types, no I/O."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from backend.models.codes import ErrorCode
+from backend.models.job import WireModel
+
+
+class VoiceCloned(WireModel):
+    """Answer of `POST /api/voice/clone`; the first three fields are the product document's."""
+
+    voice_id: str
+    status: Literal["ready"]
+    engine: str
+    name: str
+    notice: str | None = None
+    report: dict[str, Any] = Field(default_factory=dict)
+
+
+class VoiceView(WireModel):
+    voice_id: str
+    name: str
+    name_zh: str
+    name_en: str
+    language: str
+    gender: str | None
+    engine: str
+    status: str
+    builtin: bool
+    default: bool
+    created_at: str | None = None
+    report: dict[str, Any] = Field(default_factory=dict)
+
+
+class VoiceList(WireModel):
+    data: list[VoiceView]
+
+
+class PreviewRequest(WireModel):
+    """Body of `POST /api/voices/{id}/preview`; without text a short greeting is spoken."""
+
+    text: str = Field("", max_length=300)
+    speed: float = Field(1.0, ge=0.5, le=2.0)
+
+
+class FaceView(WireModel):
+    """A face as fractions of the picture's width and height."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+    score: float
+    size_px: int
+    yaw_deg: float
+
+
+class WarningView(WireModel):
+    code: str
+    message: str
+
+
+class AvatarView(WireModel):
+    avatar_id: str
+    name: str
+    name_zh: str
+    name_en: str
+    builtin: bool
+    default: bool
+    width: int
+    height: int
+    faces: list[FaceView]
+    chosen: int
+    warnings: list[WarningView]
+    image_url: str
+    thumbnail_url: str
+    created_at: str | None = None
+
+
+class AvatarList(WireModel):
+    data: list[AvatarView]
+
+
+class EngineView(WireModel):
+    name: str
+    title: str
+    kind: Literal["gpu", "cpu", "plugin"]
+    ready: bool
+    state: Literal["READY", "STARTING", "BUSY", "NOT_INSTALLED", "UNAVAILABLE"]
+    code: ErrorCode | None
+    reason: str | None
+    fix: str | None
+    disclosure: str | None = None
+
+
+class EngineList(WireModel):
+    data: list[EngineView]
+
+
+class HealthView(WireModel):
+    ok: Literal[True] = True
+
+
+class WorkerView(WireModel):
+    name: str
+    state: str
+    pid: int | None
+    rss_mib: float | None
+    job_id: str | None
+    restarts: int
+
+
+class DiskView(WireModel):
+    free_bytes: int
+    total_bytes: int
+
+
+class QueueView(WireModel):
+    paused: bool
+    queued: int
+    running: int
+    reason: str | None = None
+
+
+class SystemView(WireModel):
+    version: str
+    python: str
+    platform: str
+    cpu_count: int
+    disk: DiskView
+    queue: QueueView
+    workers: list[WorkerView]
+    engines: list[EngineView]
+    schema_version: int
+    uptime_seconds: float
+
+
+class ProblemField(WireModel):
+    field: str
+    message: str
+
+
+class Problem(WireModel):
+    """RFC 9457 problem details with a stable `code`."""
+
+    type: str
+    title: str
+    status: int
+    code: ErrorCode
+    detail: str
+    request_id: str
+    hint: str | None = None
+    errors: list[ProblemField] = Field(default_factory=list)

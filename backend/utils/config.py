@@ -1,0 +1,182 @@
+"""Settings of the service process. The only module that reads the environment.
+
+Every setting comes, in this order, from the process environment, from `.env` in the project folder, or
+from the default below. `.env.example` lists them all; a test holds the two equal.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _project_dir() -> Path:
+    """The folder that holds `data/` and `.env`: the checkout, or the folder of a packaged executable."""
+    if getattr(sys, "frozen", False):
+        return Path(sys.executable).resolve().parent
+    return Path(__file__).resolve().parents[2]
+
+
+def _bundle_dir() -> Path:
+    """The folder that holds `assets/`, `webui/` and `workers/` (unpacked by PyInstaller when frozen)."""
+    unpacked = getattr(sys, "_MEIPASS", None)
+    return Path(str(unpacked)) if unpacked else Path(__file__).resolve().parents[2]
+
+
+BASE_DIR = _project_dir()
+BUNDLE_DIR = _bundle_dir()
+
+
+class Settings(BaseSettings):
+    """All settings. Field names are the environment variables, in lower case."""
+
+    model_config = SettingsConfigDict(env_file_encoding="utf-8", extra="ignore", frozen=True)
+
+    # where the service listens
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 serves the local network")
+    port: int = Field(8000, ge=1, le=65535, description="Port to listen on")
+    allowed_hosts: str = Field("", description="More host names to answer to, separated by commas")
+    api_key: SecretStr | None = Field(None, description="Key that callers must send (Authorization: Bearer)")
+
+    # where things lie
+    data_dir: Path = Field(Path("data"), description="Uploads, results, database and caches")
+    logs_dir: Path = Field(Path("logs"), description="app.log and worker.log")
+    hf_home: Path | None = Field(None, description="Hugging Face home; default data/hf_cache")
+    transformers_cache: Path | None = Field(None, description="Transformers cache; honoured when set")
+    hf_endpoint: str | None = Field(None, description="Hugging Face mirror, e.g. https://hf-mirror.com")
+    pip_index_url: str | None = Field(None, description="PyPI mirror that the start script installs from")
+
+    # how much
+    job_concurrency: int = Field(1, ge=1, le=16, description="Jobs that run at the same time")
+    queue_limit: int = Field(1000, ge=1, le=100_000, description="Jobs that may wait; more are refused")
+    cpu_threads: int = Field(0, ge=0, le=256, description="Threads per CPU engine; 0 chooses by the machine")
+    max_script_chars: int = Field(20_000, ge=1, le=1_000_000, description="Longest script accepted")
+    max_image_mib: int = Field(40, ge=1, le=1024, description="Largest portrait accepted, MiB")
+    max_audio_mib: int = Field(200, ge=1, le=4096, description="Largest voice sample accepted, MiB")
+    job_deadline_s: int = Field(7200, ge=10, le=604_800, description="Longest time one stage may take, s")
+    worker_idle_unload_s: int = Field(
+        600, ge=0, le=604_800, description="Idle time after which an engine process ends; 0 keeps it"
+    )
+    sse_max_subscribers: int = Field(64, ge=1, le=10_000, description="Open event streams in all")
+    sse_max_per_job: int = Field(8, ge=1, le=10_000, description="Open event streams per job")
+
+    # network and logs
+    fetch_proxy: str | None = Field(None, description="Proxy for fetching portraits by URL; it resolves names")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+
+    @field_validator("data_dir", "logs_dir", "hf_home", "transformers_cache")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        """Relative folders are relative to the project, not to wherever the shell stands."""
+        return None if value is None else (BASE_DIR / value.expanduser()).absolute()
+
+    @field_validator(
+        "hf_home", "transformers_cache", "hf_endpoint", "pip_index_url", "fetch_proxy", "api_key", mode="before"
+    )
+    @classmethod
+    def _blank_is_unset(cls, value: Any) -> Any:
+        """`NAME=` in .env means "not set"."""
+        return None if isinstance(value, str) and not value.strip() else value
+
+    @field_validator("log_level")
+    @classmethod
+    def _known_level(cls, value: str) -> str:
+        level = value.strip().upper()
+        if level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+            raise ValueError("LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR")
+        return level
+
+    # -- derived folders ---------------------------------------------------------------------------
+    @property
+    def uploads_dir(self) -> Path:
+        return self.data_dir / "uploads"
+
+    @property
+    def outputs_dir(self) -> Path:
+        return self.data_dir / "outputs"
+
+    @property
+    def work_dir(self) -> Path:
+        return self.data_dir / "work"
+
+    @property
+    def models_dir(self) -> Path:
+        return self.data_dir / "models"
+
+    @property
+    def cache_dir(self) -> Path:
+        return self.data_dir / "cache"
+
+    @property
+    def database_path(self) -> Path:
+        return self.data_dir / "sqlite.db"
+
+    @property
+    def hf_home_dir(self) -> Path:
+        return self.hf_home or self.data_dir / "hf_cache"
+
+    @property
+    def extra_hosts(self) -> tuple[str, ...]:
+        return tuple(h.strip().lower() for h in self.allowed_hosts.split(",") if h.strip())
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the service."""
+        if self.host.lower() == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def threads(self) -> int:
+        """Threads for one CPU engine. Four: beyond it the draft renderer and Kokoro gain little."""
+        return self.cpu_threads or min(4, os.cpu_count() or 2)
+
+
+def load_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
+    """Settings from the environment and `.env` (or `env_file`); `overrides` win over both."""
+    return Settings(_env_file=env_file or BASE_DIR / ".env", **overrides)  # type: ignore[call-arg]
+
+
+def process_environment() -> Mapping[str, str]:
+    """A copy of this process's environment, from which worker environments are built."""
+    return dict(os.environ)
+
+
+def worker_environment(settings: Settings) -> Mapping[str, str]:
+    """The process environment plus what the settings say about model caches and mirrors."""
+    env = dict(os.environ)
+    env["HF_HOME"] = str(settings.hf_home_dir)
+    if settings.transformers_cache is not None:
+        env["TRANSFORMERS_CACHE"] = str(settings.transformers_cache)
+    if settings.hf_endpoint is not None:
+        env["HF_ENDPOINT"] = settings.hf_endpoint
+    return env
+
+
+_LAZY_FOLDERS = {
+    "DATA_DIR": "data_dir",
+    "LOGS_DIR": "logs_dir",
+    "UPLOADS_DIR": "uploads_dir",
+    "OUTPUTS_DIR": "outputs_dir",
+    "HF_HOME_DIR": "hf_home_dir",
+}
+
+
+def __getattr__(name: str) -> Path:
+    """`DATA_DIR`, `OUTPUTS_DIR`, … of the product document, read when asked for, not at import."""
+    attribute = _LAZY_FOLDERS.get(name)
+    if attribute is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    folder = getattr(load_settings(), attribute)
+    assert isinstance(folder, Path)  # noqa: S101 - narrows the type; every entry above is a folder
+    return folder

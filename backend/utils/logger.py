@@ -1,0 +1,109 @@
+"""Logs of the service process: `logs/app.log` (API, routing, start) and `logs/worker.log` (engines).
+
+Nothing is attached at import. `configure_logging` is called once by the app's lifespan and returns the
+function that detaches and closes the files again. Lines carry the job id; text that came from a user or
+an engine cannot forge a line, because control characters are escaped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import logging.handlers
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from pathlib import Path
+
+app_logger = logging.getLogger("allinone.app")
+worker_logger = logging.getLogger("allinone.worker")
+
+# Ten files of 5 MB per log: weeks of normal use, and never more than 100 MB of disk.
+MAX_LOG_BYTES = 5_000_000
+KEPT_LOG_FILES = 9
+
+_job_id: ContextVar[str] = ContextVar("job_id", default="-")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+# What never belongs in a log even when a library prints it.
+_SECRETS = re.compile(r"(?i)(authorization|x-api-key|api[_-]?key|token|secret)(\s*[=:]\s*)(bearer\s+)?[^\s,;&\"']+")
+
+
+def escape_controls(text: str) -> str:
+    """CR, ANSI escapes and other control characters as visible `\\xNN`; tabs and newlines stay."""
+    return _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", text)
+
+
+@contextlib.contextmanager
+def job_context(job_id: str) -> Iterator[None]:
+    """Every line logged inside carries this job id."""
+    token = _job_id.set(job_id)
+    try:
+        yield
+    finally:
+        _job_id.reset(token)
+
+
+class _JobFilter(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not getattr(record, "job_id", None):
+            record.job_id = _job_id.get()
+        return True
+
+
+class LineFormatter(logging.Formatter):
+    """`2026-01-31T08:00:00.123Z INFO [job_…] message`; newlines of a message are escaped too."""
+
+    converter = time.gmtime
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s [%(job_id)s] %(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        # Tracebacks keep their lines (they are ours); the message may be anybody's.
+        original = record.msg, record.args
+        message = escape_controls(record.getMessage()).replace("\n", "\\n")
+        record.msg, record.args = _SECRETS.sub(r"\1\2***", message), ()
+        try:
+            return escape_controls_keep_lines(super().format(record))
+        finally:
+            record.msg, record.args = original
+
+
+def escape_controls_keep_lines(text: str) -> str:
+    """Escape line by line, so that a traceback stays readable."""
+    return "\n".join(escape_controls(line) for line in text.split("\n"))
+
+
+def _file_handler(path: Path) -> logging.Handler:
+    handler = logging.handlers.RotatingFileHandler(
+        path, maxBytes=MAX_LOG_BYTES, backupCount=KEPT_LOG_FILES, encoding="utf-8", delay=True
+    )
+    handler.setFormatter(LineFormatter())
+    handler.addFilter(_JobFilter())
+    return handler
+
+
+def configure_logging(logs_dir: Path, level: str = "INFO") -> Callable[[], None]:
+    """Attach the two rotating files; returns the function that undoes it. `logs_dir` must exist."""
+    attached: list[tuple[logging.Logger, logging.Handler]] = []
+    files = {
+        logs_dir / "app.log": (app_logger, logging.getLogger("uvicorn")),
+        logs_dir / "worker.log": (worker_logger,),
+    }
+    for path, loggers in files.items():
+        handler = _file_handler(path)
+        for target in loggers:
+            target.addHandler(handler)
+            attached.append((target, handler))
+    for target in (app_logger, worker_logger):
+        target.setLevel(level)
+
+    def close() -> None:
+        for target, handler in attached:
+            target.removeHandler(handler)
+            handler.close()
+
+    return close
