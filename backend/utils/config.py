@@ -68,7 +68,9 @@ class Settings(BaseSettings):
     sse_max_per_job: int = Field(8, ge=1, le=10_000, description="Open event streams per job")
 
     # network and logs
-    fetch_proxy: str | None = Field(None, description="Proxy for fetching portraits by URL; it resolves names")
+    fetch_proxy: str | None = Field(
+        None, description="Proxy for fetching portraits by URL; it resolves names"
+    )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 
     @field_validator("data_dir", "logs_dir", "hf_home", "transformers_cache")
@@ -78,7 +80,13 @@ class Settings(BaseSettings):
         return None if value is None else (BASE_DIR / value.expanduser()).absolute()
 
     @field_validator(
-        "hf_home", "transformers_cache", "hf_endpoint", "pip_index_url", "fetch_proxy", "api_key", mode="before"
+        "hf_home",
+        "transformers_cache",
+        "hf_endpoint",
+        "pip_index_url",
+        "fetch_proxy",
+        "api_key",
+        mode="before",
     )
     @classmethod
     def _blank_is_unset(cls, value: Any) -> Any:

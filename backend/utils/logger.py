@@ -26,7 +26,9 @@ KEPT_LOG_FILES = 9
 _job_id: ContextVar[str] = ContextVar("job_id", default="-")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 # What never belongs in a log even when a library prints it.
-_SECRETS = re.compile(r"(?i)(authorization|x-api-key|api[_-]?key|token|secret)(\s*[=:]\s*)(bearer\s+)?[^\s,;&\"']+")
+_SECRETS = re.compile(
+    r"(?i)(authorization|x-api-key|api[_-]?key|token|secret)(\s*[=:]\s*)(bearer\s+)?[^\s,;&\"']+"
+)
 
 
 def escape_controls(text: str) -> str:

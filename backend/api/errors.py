@@ -1,0 +1,163 @@
+"""Every error leaves as one shape: RFC 9457 problem details with a stable `code`. HTTP layer."""
+
+from __future__ import annotations
+
+import secrets
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.responses import JSONResponse, Response
+
+from backend.api.problem_titles import title_for
+from backend.models.codes import ErrorCode
+from backend.models.errors import FieldError, ProductError
+from backend.models.library import Problem, ProblemField
+from backend.utils.logger import app_logger
+
+PROBLEM_JSON = "application/problem+json"
+# A full queue or a busy engine is worth another try after this many seconds.
+RETRY_AFTER_S = 10
+
+STATUS_OF: dict[ErrorCode, HTTPStatus] = {
+    ErrorCode.VALIDATION_FAILED: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ErrorCode.UNAUTHORIZED: HTTPStatus.UNAUTHORIZED,
+    ErrorCode.FORBIDDEN_ORIGIN: HTTPStatus.FORBIDDEN,
+    ErrorCode.JOB_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.VOICE_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.AVATAR_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.MODEL_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.NOT_READY: HTTPStatus.CONFLICT,
+    ErrorCode.GONE: HTTPStatus.GONE,
+    ErrorCode.IDEMPOTENCY_CONFLICT: HTTPStatus.CONFLICT,
+    ErrorCode.QUEUE_FULL: HTTPStatus.TOO_MANY_REQUESTS,
+    ErrorCode.RATE_LIMITED: HTTPStatus.TOO_MANY_REQUESTS,
+    ErrorCode.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    ErrorCode.AUDIO_UNREADABLE: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ErrorCode.VOICE_TOO_SHORT: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ErrorCode.IMAGE_UNREADABLE: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ErrorCode.FACE_NOT_FOUND: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ErrorCode.FACE_TOO_SMALL: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ErrorCode.FETCH_REFUSED: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ErrorCode.FETCH_FAILED: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ErrorCode.SCRIPT_MODEL_MISSING: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ErrorCode.DISK_FULL: HTTPStatus.INSUFFICIENT_STORAGE,
+    ErrorCode.TIMEOUT: HTTPStatus.GATEWAY_TIMEOUT,
+    ErrorCode.INTERNAL_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+# Everything else is an engine that cannot work right now.
+_DEFAULT_STATUS = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def status_of(code: ErrorCode) -> HTTPStatus:
+    return STATUS_OF.get(code, _DEFAULT_STATUS)
+
+
+def new_request_id() -> str:
+    return "req_" + secrets.token_hex(8)
+
+
+def problem_response(
+    code: ErrorCode,
+    detail: str,
+    *,
+    status: int | None = None,
+    hint: str | None = None,
+    fields: tuple[FieldError, ...] = (),
+    language: str = "",
+    request_id: str | None = None,
+) -> Response:
+    """One problem as a response. `language` is the caller's Accept-Language."""
+    number = int(status if status is not None else status_of(code))
+    problem = Problem(
+        type=f"/errors/{code}",
+        title=title_for(code, language),
+        status=number,
+        code=code,
+        detail=detail,
+        request_id=request_id or new_request_id(),
+        hint=hint,
+        errors=[ProblemField(field=f.field, message=f.message) for f in fields],
+    )
+    headers = {"Cache-Control": "no-store"}
+    if (
+        number in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+        or code is ErrorCode.NOT_READY
+    ):
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    if number == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(
+        problem.model_dump(mode="json"), status_code=number, media_type=PROBLEM_JSON, headers=headers
+    )
+
+
+def _language(request: Request) -> str:
+    return request.headers.get("accept-language", "")
+
+
+async def _on_product_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ProductError)  # noqa: S101 - registered for this type alone
+    return problem_response(
+        error.code, error.detail, hint=error.hint, fields=error.fields, language=_language(request)
+    )
+
+
+def _field_path(location: tuple[int | str, ...]) -> str:
+    """`("body", "output", "aspect")` → `output.aspect`."""
+    parts = [str(part) for part in location]
+    return ".".join(parts[1:] if len(parts) > 1 else parts)
+
+
+async def _on_validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type alone
+    fields = tuple(
+        FieldError(_field_path(tuple(item["loc"])), str(item["msg"]).removeprefix("Value error, "))
+        for item in error.errors()[:20]
+    )
+    named = "; ".join(f"{f.field}: {f.message}" for f in fields[:3])
+    return problem_response(
+        ErrorCode.VALIDATION_FAILED,
+        f"The request is not valid. {named}",
+        hint="Mend the fields listed in `errors` and send it again.",
+        fields=fields,
+        language=_language(request),
+    )
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    """Unknown paths and methods, and bodies that are not JSON or not multipart."""
+    assert isinstance(error, StarletteHTTPException)  # noqa: S101 - registered for this type alone
+    sentences = {
+        404: ("There is nothing at this address.", "See docs/api.md for the addresses."),
+        405: ("This address does not take that method.", "See docs/api.md for the methods."),
+    }
+    detail, hint = sentences.get(
+        error.status_code, ("The request could not be read.", "Check the Content-Type and the body.")
+    )
+    return problem_response(
+        ErrorCode.VALIDATION_FAILED, detail, status=error.status_code, hint=hint, language=_language(request)
+    )
+
+
+async def _on_unexpected_error(request: Request, error: Exception) -> Response:
+    """A defect of ours: the caller gets an id to quote, the log gets the traceback."""
+    request_id = new_request_id()
+    app_logger.error(
+        "unexpected error %s at %s %s", request_id, request.method, request.url.path, exc_info=error
+    )
+    return problem_response(
+        ErrorCode.INTERNAL_ERROR,
+        "Something went wrong inside All-in-one.",
+        hint="Look for the request id in logs/app.log.",
+        language=_language(request),
+        request_id=request_id,
+    )
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(ProductError, _on_product_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(StarletteHTTPException, _on_http_error)
+    app.add_exception_handler(Exception, _on_unexpected_error)

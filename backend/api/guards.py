@@ -1,0 +1,215 @@
+"""What stands between the network and the routes: hosts, origins, keys, body sizes, headers. HTTP layer.
+
+Plain ASGI, so that it also covers streams and static files. Methods are on an allow list: whatever is not
+known to be safe is guarded (Ray CVE-2025-62593 was a deny list that forgot DELETE).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from backend.api.errors import problem_response
+from backend.models.codes import ErrorCode
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+# A request without a file: 1 MiB of JSON is a script of 300,000 Chinese characters.
+DEFAULT_BODY_BYTES = 1 << 20
+# Room for the multipart frame around an upload.
+MULTIPART_OVERHEAD_BYTES = 64 << 10
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'; "
+        "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def split_host(value: str) -> str | None:
+    """The host of a Host header, lower case, without port or brackets; None when malformed."""
+    try:
+        parts = urlsplit(f"//{value}")
+        host = parts.hostname
+        _ = parts.port
+    except ValueError:
+        return None
+    if host is None or parts.username is not None or parts.path or parts.query or parts.fragment:
+        return None
+    return host
+
+
+class HostPolicy:
+    """Which Host headers are answered: loopback names, the bound address, and names from settings."""
+
+    def __init__(self, bound_host: str, extra_hosts: tuple[str, ...]) -> None:
+        self._names = LOOPBACK_NAMES | {bound_host.lower()} | set(extra_hosts)
+        try:
+            self._any_address = ip_address(bound_host).is_unspecified
+        except ValueError:
+            self._any_address = False
+        if self._any_address:
+            self._names -= {bound_host.lower()}
+
+    def allows(self, header: str, server_address: str | None) -> bool:
+        """`server_address` is the local end of the connection: on 0.0.0.0 it is a name of ours too."""
+        host = split_host(header)
+        if host is None:
+            return False
+        return host in self._names or (self._any_address and host == server_address)
+
+
+class KeyPolicy:
+    """Whether callers must show a key, compared in constant time by its SHA-256."""
+
+    def __init__(self, key: str | None) -> None:
+        self._digest = hashlib.sha256(key.encode()).digest() if key else None
+
+    @property
+    def is_required(self) -> bool:
+        return self._digest is not None
+
+    def accepts(self, headers: Headers) -> bool:
+        if self._digest is None:
+            return True
+        scheme, _, value = headers.get("authorization", "").partition(" ")
+        shown = value.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+        return hmac.compare_digest(hashlib.sha256(shown.encode()).digest(), self._digest)
+
+
+def is_cross_site(headers: Headers) -> bool:
+    """Whether a browser sent this from another site. Programs send neither header and pass."""
+    fetch_site = headers.get("sec-fetch-site")
+    if fetch_site is not None and fetch_site not in {"same-origin", "none"}:
+        return True
+    origin = headers.get("origin")
+    if origin is None:
+        return False
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return True
+    return parts.scheme not in {"http", "https"} or parts.netloc.lower() != headers.get("host", "").lower()
+
+
+class GuardMiddleware:
+    """Refuses a request before any route sees it, and puts the security headers on every answer."""
+
+    def __init__(
+        self, app: ASGIApp, *, hosts: HostPolicy, key: KeyPolicy, upload_limits: Mapping[str, int]
+    ) -> None:
+        self._app = app
+        self._hosts = hosts
+        self._key = key
+        self._upload_limits = dict(upload_limits)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        guarded_send = _with_security_headers(send)
+        refusal = self._refusal(scope, headers)
+        if refusal is not None:
+            code, detail, hint = refusal
+            response = problem_response(code, detail, hint=hint, language=headers.get("accept-language", ""))
+            await response(scope, receive, guarded_send)
+            return
+        limit = self._upload_limits.get(scope["path"], DEFAULT_BODY_BYTES)
+        await _BodyLimit(limit).run(self._app, scope, headers, receive, guarded_send)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> tuple[ErrorCode, str, str] | None:
+        server = scope.get("server")
+        if not self._hosts.allows(headers.get("host", ""), server[0] if server else None):
+            return (
+                ErrorCode.FORBIDDEN_ORIGIN,
+                "This service does not answer to that host name.",
+                "Open it as http://127.0.0.1, or add the name to ALLOWED_HOSTS in .env.",
+            )
+        if scope["method"] not in SAFE_METHODS and is_cross_site(headers):
+            return (
+                ErrorCode.FORBIDDEN_ORIGIN,
+                "Another site's page tried to use this service.",
+                "Use the page that this service serves, or a program that sends no Origin header.",
+            )
+        if scope["path"].startswith("/api") and not self._key.accepts(headers):
+            return (
+                ErrorCode.UNAUTHORIZED,
+                "A key is needed.",
+                "Send it as `Authorization: Bearer <key>`; it is the API_KEY in .env.",
+            )
+        return None
+
+
+class _BodyLimit:
+    """Counts the bytes that really arrive; a Content-Length may lie or be missing."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._received = 0
+        self._exceeded = False
+        self._answered = False
+
+    async def run(self, app: ASGIApp, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        declared = headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > self._limit:
+            await self._answer(scope, headers, receive, send)
+            return
+
+        async def counted() -> Message:
+            message = await receive()
+            if message["type"] == "http.request":
+                self._received += len(message.get("body", b""))
+                if self._received > self._limit:
+                    self._exceeded = True
+                    # The route sees a caller that went away and stops reading.
+                    return {"type": "http.disconnect"}
+            return message
+
+        async def answering(message: Message) -> None:
+            if self._exceeded and not self._answered and message["type"] == "http.response.start":
+                await self._answer(scope, headers, receive, send)
+            if not self._answered:
+                await send(message)
+
+        try:
+            await app(scope, counted, answering)
+        except Exception:
+            if not self._exceeded:
+                raise
+        if self._exceeded and not self._answered:
+            await self._answer(scope, headers, receive, send)
+
+    async def _answer(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        self._answered = True
+        response = problem_response(
+            ErrorCode.TOO_LARGE,
+            f"The request is larger than {max(1, self._limit >> 20)} MiB.",
+            hint="Send a smaller file, or raise MAX_IMAGE_MIB or MAX_AUDIO_MIB in .env.",
+            language=headers.get("accept-language", ""),
+        )
+        response.headers["Connection"] = "close"
+        await response(scope, receive, send)
+
+
+def _with_security_headers(send: Send) -> Send:
+    async def wrapped(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return wrapped

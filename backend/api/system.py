@@ -1,0 +1,28 @@
+"""`/health`, `/api/engines`, `/api/system`. HTTP layer."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from backend.api.deps import ServicesDep
+from backend.models.library import EngineList, HealthView, SystemView
+
+health_router = APIRouter(tags=["system"])
+router = APIRouter(tags=["system"])
+
+
+@health_router.get("/health")
+def health() -> HealthView:
+    """Answers as long as the service's event loop turns."""
+    return HealthView()
+
+
+@router.get("/engines")
+async def list_engines(services: ServicesDep) -> EngineList:
+    """Every engine: ready or not, why, and how to mend it."""
+    return EngineList(data=await services.system.engines())
+
+
+@router.get("/system")
+async def get_system(services: ServicesDep) -> SystemView:
+    return await services.system.view()

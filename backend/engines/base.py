@@ -1,0 +1,69 @@
+"""The public extension point: how the service asks an engine for a video. Runs in the service process.
+
+A new engine is a subclass of `BaseEngineAdapter` with `name` and `process_job`, registered in
+`backend/services/engine_router.py`. Everything else here has a default.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from backend.models.codes import ErrorCode
+
+EngineKind = Literal["gpu", "cpu", "plugin"]
+EngineState = Literal["READY", "STARTING", "BUSY", "NOT_INSTALLED", "UNAVAILABLE"]
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether an engine can be asked right now, and if not, why and what to do about it."""
+
+    state: EngineState
+    code: ErrorCode | None = None
+    reason: str | None = None
+    fix: str | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        return self.state in {"READY", "STARTING", "BUSY"}
+
+    @property
+    def is_installed(self) -> bool:
+        return self.state != "NOT_INSTALLED"
+
+
+READY = Readiness("READY")
+
+
+class BaseEngineAdapter(ABC):
+    """One video engine as the service sees it."""
+
+    kind: EngineKind = "plugin"
+    title: str | None = None
+    disclosure: str | None = None
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The engine's name on the wire: lower case, a valid `preferred_engine`."""
+
+    @abstractmethod
+    async def process_job(
+        self, job_id: str, voice_id: str, avatar_url: str, script_text: str, **kwargs: Any
+    ) -> str:
+        """Make the video of one job and leave it at `output_path`.
+
+        Keyword arguments, all given by the executor: `audio_path` (WAV of the speech, 24 kHz mono),
+        `avatar_path` (PNG, RGB, upright), `output_path` (where the MP4 must lie when this returns),
+        `settings` (dict: aspect, size, seed, face_index, timings_path, wangp_model, prompt, attempt,
+        work_dir, deadline_s), `report(fraction, message)` (fraction 0..1 or None) and `cancelled()`.
+
+        The returned URL is only a name. Raise `EngineFailure` for a failure with a code,
+        `JobCancelled` when `cancelled()` turned true; any other exception becomes `internal_error`.
+        """
+
+    def readiness(self) -> Readiness:
+        """Looks, quickly and without blocking, whether the engine could take a job now."""
+        return READY
