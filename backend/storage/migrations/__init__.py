@@ -1,1 +1,9 @@
-"""Schema migrations, one module per version."""
+"""The schema's history. Each migration is `upgrade(connection)`; its number is its place in the list."""
+
+from __future__ import annotations
+
+from backend.storage.migrations import m0001_initial
+from backend.storage.migrations.runner import Migration
+
+# Append only: a database counts how many of these it has seen in `PRAGMA user_version`.
+MIGRATIONS: tuple[Migration, ...] = (m0001_initial.upgrade,)

@@ -1,0 +1,271 @@
+"""The SQL of the queue, as named constants: what is hot here has an EXPLAIN test.
+
+`FENCED` is the fence: a write counts only while the same claim still owns the job.
+"""
+
+from __future__ import annotations
+
+FENCED = "job_id = :job_id AND attempt = :attempt AND lease_owner = :lease_owner AND state = 'running'"
+
+INSERT_JOB = """
+INSERT INTO jobs (job_id, owner, title, search_text, priority, request_json, request_sha256, idempotency_key,
+                  engine_plan_json, selected_engine, fallback_reason, seed, draft, notice_json, retry_of,
+                  created_at, updated_at)
+VALUES (:job_id, :owner, :title, :search_text, :priority, :request_json, :request_sha256, :idempotency_key,
+        :engine_plan_json, :selected_engine, :fallback_reason, :seed, :draft, :notice_json, :retry_of,
+        :now, :now)
+RETURNING *
+"""
+
+INSERT_STAGES = """
+INSERT INTO stages (job_id, name, position) SELECT :job_id, value, key FROM json_each(:names)
+"""
+
+INSERT_INPUTS = """
+INSERT INTO job_inputs (job_id, role, file_id) SELECT :job_id, key, value FROM json_each(:inputs)
+"""
+
+BY_IDEMPOTENCY_KEY = "SELECT * FROM jobs WHERE owner = :owner AND idempotency_key = :key"
+
+# `state = 'queued'` lets the partial index answer; the LIMIT keeps the count as cheap as the limit.
+COUNT_QUEUED = "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' LIMIT :limit)"
+
+# Order: priority, then the owner served longest ago, then first come first served. `served_seq`
+# counts claims instead of reading a clock, so that two claims in one millisecond keep their order.
+CLAIM = """
+UPDATE jobs SET state = 'running', attempt = attempt + 1, lease_owner = :lease_owner,
+  lease_expires_at = :now + :lease_ms, started_at = COALESCE(started_at, :now), updated_at = :now,
+  served_seq = (SELECT COALESCE(MAX(served_seq), 0) + 1 FROM jobs),
+  progress = 0, stage = NULL, message = '', eta_s = NULL
+WHERE state = 'queued' AND seq = (
+  SELECT j.seq FROM jobs j
+  WHERE j.state = 'queued' AND j.run_after <= :now
+    AND (:engines IS NULL OR j.selected_engine IN (SELECT value FROM json_each(:engines)))
+    AND NOT EXISTS (SELECT 1 FROM settings_kv WHERE key = 'queue_paused')
+  ORDER BY j.priority DESC,
+    (SELECT COALESCE(MAX(s.served_seq), 0) FROM jobs s WHERE s.owner = j.owner), j.seq
+  LIMIT 1)
+RETURNING *
+"""
+
+NEXT_WAKE = "SELECT MIN(run_after) FROM jobs WHERE state = 'queued' AND run_after > :now"
+
+# The order in which CLAIM will serve what waits now: owners take turns within a priority.
+POSITIONS = """
+SELECT job_id, ROW_NUMBER() OVER (ORDER BY priority DESC, turn, served, seq) AS position FROM (
+  SELECT j.job_id, j.priority, j.seq,
+    ROW_NUMBER() OVER (PARTITION BY j.owner, j.priority ORDER BY j.seq) AS turn,
+    (SELECT COALESCE(MAX(s.served_seq), 0) FROM jobs s WHERE s.owner = j.owner) AS served
+  FROM jobs j WHERE j.state = 'queued')
+"""
+
+OWNED_BY_OTHERS = """
+SELECT * FROM jobs WHERE state = 'running' AND lease_owner <> :boot
+  AND substr(lease_owner, 1, length(:boot) + 1) <> :boot || '/' ORDER BY seq
+"""
+
+OWNED_BY_BOOT = """
+SELECT * FROM jobs WHERE state = 'running'
+  AND (lease_owner = :boot OR substr(lease_owner, 1, length(:boot) + 1) = :boot || '/') ORDER BY seq
+"""
+
+CHECK_FENCE = f"SELECT * FROM jobs WHERE {FENCED}"
+
+RENEW_LEASE = f"UPDATE jobs SET lease_expires_at = :expires WHERE {FENCED} RETURNING cancel_requested_at"
+
+# 99: one hundred means that the result was verified, which only SUCCEED may say.
+PROGRESS = f"""
+UPDATE jobs SET progress = MAX(progress, MIN(:percent, 99.0)), stage = COALESCE(:stage, stage),
+  message = COALESCE(:message, message), eta_s = :eta_s, updated_at = :now
+WHERE {FENCED} RETURNING *
+"""
+
+BEGIN_STAGE = """
+UPDATE stages SET state = 'running', attempt = :attempt, started_at = :now, finished_at = NULL, detail = :detail
+WHERE job_id = :job_id AND name = :name AND state <> 'completed' RETURNING name
+"""
+
+COMPLETE_STAGE = """
+UPDATE stages SET state = 'completed', finished_at = :now, detail = COALESCE(:detail, detail)
+WHERE job_id = :job_id AND name = :name AND state = 'running' AND attempt = :attempt RETURNING name
+"""
+
+# Stages to be redone lose their completion; what is not named keeps its work.
+RESET_STAGES = """
+UPDATE stages SET state = 'pending', finished_at = NULL, detail = ''
+WHERE job_id = :job_id AND (state IN ('running','failed')
+  OR (state = 'completed' AND name IN (SELECT value FROM json_each(:redo))))
+"""
+
+DROP_ARTIFACTS = """
+DELETE FROM artifacts WHERE job_id = :job_id AND stage IN (SELECT value FROM json_each(:redo))
+"""
+
+FAIL_STAGES = """
+UPDATE stages SET state = 'failed', finished_at = :now WHERE job_id = :job_id AND state = 'running'
+"""
+
+CLOSE_HOP = """
+UPDATE attempts SET finished_at = :now, outcome = :outcome, exit_code = :exit_code, error_code = :error_code,
+  error_message = :error_message, detail = CASE WHEN :detail = '' THEN detail ELSE :detail END
+WHERE job_id = :job_id AND finished_at IS NULL
+"""
+
+OPEN_HOP = """
+INSERT INTO attempts (job_id, attempt, stage, engine, worker_id, started_at, detail)
+VALUES (:job_id, :attempt, :stage, :engine, :worker_id, :now, :detail) RETURNING attempt_id
+"""
+
+SET_WORKER = "UPDATE attempts SET worker_id = :worker_id WHERE job_id = :job_id AND finished_at IS NULL"
+
+REQUEUE = f"""
+UPDATE jobs SET state = 'queued', lease_owner = NULL, lease_expires_at = NULL, run_after = :run_after,
+  selected_engine = COALESCE(:engine, selected_engine), fallback_reason = COALESCE(:reason, fallback_reason),
+  lost_attempts = lost_attempts + :lost, message = :message, eta_s = NULL, updated_at = :now
+WHERE {FENCED} RETURNING *
+"""
+
+SUCCEED = f"""
+UPDATE jobs SET state = 'succeeded', lease_owner = NULL, lease_expires_at = NULL, progress = 100,
+  stage = 'finish', message = :message, eta_s = NULL, draft = :draft, notice_json = :notice_json,
+  result_file_id = :result_file_id, finished_at = :now, updated_at = :now
+WHERE {FENCED} RETURNING *
+"""
+
+FAIL = f"""
+UPDATE jobs SET state = 'failed', lease_owner = NULL, lease_expires_at = NULL, message = :error_message,
+  eta_s = NULL, error_code = :error_code, error_message = :error_message, error_hint = :error_hint,
+  lost_attempts = lost_attempts + :lost, finished_at = :now, updated_at = :now
+WHERE {FENCED} RETURNING *
+"""
+
+FINISH_CANCELLED = f"""
+UPDATE jobs SET state = 'cancelled', lease_owner = NULL, lease_expires_at = NULL, message = :message,
+  eta_s = NULL, cancel_requested_at = COALESCE(cancel_requested_at, :now), finished_at = :now, updated_at = :now
+WHERE {FENCED} RETURNING *
+"""
+
+CANCEL_QUEUED = """
+UPDATE jobs SET state = 'cancelled', cancel_requested_at = :now, finished_at = :now, updated_at = :now,
+  message = :message, eta_s = NULL
+WHERE job_id = :job_id AND state = 'queued' RETURNING *
+"""
+
+FLAG_CANCEL = """
+UPDATE jobs SET cancel_requested_at = :now, updated_at = :now
+WHERE job_id = :job_id AND state = 'running' AND cancel_requested_at IS NULL RETURNING *
+"""
+
+SET_PRIORITY = """
+UPDATE jobs SET priority = :priority, updated_at = :now
+WHERE job_id = :job_id AND state IN ('queued','running') RETURNING *
+"""
+
+SOFT_DELETE = """
+UPDATE jobs SET deleted_at = :now, updated_at = :now, idempotency_key = NULL
+WHERE job_id = :job_id AND deleted_at IS NULL AND state IN ('succeeded','failed','cancelled') RETURNING *
+"""
+
+# Artifacts of the job that nobody else holds: shared ones stay for the retries that use them.
+DELETE_FREED_ARTIFACTS = """
+UPDATE files SET deleted_at = :now
+WHERE deleted_at IS NULL AND file_id IN (SELECT file_id FROM artifacts WHERE job_id = :job_id)
+  AND NOT EXISTS (SELECT 1 FROM file_holders h WHERE h.file_id = files.file_id)
+RETURNING *
+"""
+
+INSERT_FILE = """
+INSERT INTO files (file_id, kind, rel_path, bytes, sha256, media_type, original_name, meta_json, created_at)
+VALUES (:file_id, :kind, :rel_path, :bytes, :sha256, :media_type, :original_name, :meta_json, :now)
+RETURNING *
+"""
+
+PUT_ARTIFACT = """
+INSERT INTO artifacts (job_id, name, stage, file_id, created_at)
+VALUES (:job_id, :name, :stage, :file_id, :now)
+ON CONFLICT (job_id, name) DO UPDATE SET stage = excluded.stage, file_id = excluded.file_id,
+  created_at = excluded.created_at
+"""
+
+SHARE_STAGES = """
+UPDATE stages SET state = 'completed', started_at = source.started_at, finished_at = source.finished_at,
+  detail = 'taken over from ' || :source_id
+FROM (SELECT name, started_at, finished_at FROM stages WHERE job_id = :source_id AND state = 'completed') AS source
+WHERE stages.job_id = :job_id AND stages.name = source.name
+  AND stages.name IN (SELECT value FROM json_each(:names))
+"""
+
+SHARE_ARTIFACTS = """
+INSERT INTO artifacts (job_id, name, stage, file_id, created_at)
+SELECT :job_id, name, stage, file_id, :now FROM artifacts
+WHERE job_id = :source_id AND stage IN (SELECT value FROM json_each(:names))
+"""
+
+SHARE_INPUTS = """
+INSERT INTO job_inputs (job_id, role, file_id)
+SELECT :job_id, role, file_id FROM job_inputs WHERE job_id = :source_id
+"""
+
+INSERT_EVENT = """
+INSERT INTO job_events (job_id, type, data_json, at) VALUES (:job_id, :type, :data_json, :now) RETURNING event_id
+"""
+
+EVENTS_SINCE = """
+SELECT event_id, job_id, type, data_json, at FROM job_events WHERE event_id > :last_id
+ORDER BY event_id LIMIT :limit
+"""
+
+EVENTS_OF_JOB_SINCE = """
+SELECT event_id, job_id, type, data_json, at FROM job_events WHERE job_id = :job_id AND event_id > :last_id
+ORDER BY event_id LIMIT :limit
+"""
+
+LATEST_EVENT_ID = "SELECT COALESCE(MAX(event_id), 0) FROM job_events"
+
+BY_ID = "SELECT * FROM jobs WHERE job_id = :job_id"
+
+CANCEL_FLAG = "SELECT cancel_requested_at IS NOT NULL, state FROM jobs WHERE job_id = :job_id"
+
+_LIST_FILTER = """
+  AND deleted_at IS NULL
+  AND (:keys IS NULL OR state || '|' || (fallback_reason IS NOT NULL) || '|' || (cancel_requested_at IS NOT NULL)
+       IN (SELECT value FROM json_each(:keys)))
+  AND (:engine IS NULL OR selected_engine = :engine)
+  AND (:owner IS NULL OR owner = :owner)
+  AND (:q IS NULL OR search_text LIKE :q ESCAPE '\\' OR title LIKE :q ESCAPE '\\' OR job_id = :exact)
+"""
+
+LIST_NEWEST_FIRST = f"SELECT * FROM jobs WHERE seq < :after {_LIST_FILTER} ORDER BY seq DESC LIMIT :limit"
+LIST_OLDEST_FIRST = f"SELECT * FROM jobs WHERE seq > :after {_LIST_FILTER} ORDER BY seq LIMIT :limit"
+
+COUNTS = """
+SELECT state, fallback_reason IS NOT NULL AS fell_back, cancel_requested_at IS NOT NULL AS cancelling,
+  count(*) AS jobs
+FROM jobs WHERE deleted_at IS NULL GROUP BY 1, 2, 3
+"""
+
+# One statement is one snapshot, and one hop to a reader's thread instead of five.
+_FILE_JSON = """
+json_object('file_id', f.file_id, 'kind', f.kind, 'rel_path', f.rel_path, 'bytes', f.bytes, 'sha256', f.sha256,
+  'media_type', f.media_type, 'original_name', f.original_name, 'meta_json', f.meta_json,
+  'created_at', f.created_at, 'deleted_at', f.deleted_at, 'purged_at', f.purged_at)
+"""
+
+VIEW = f"""
+SELECT j.*,
+  (SELECT json_group_array(json_object('name', s.name, 'state', s.state, 'attempt', s.attempt,
+     'started_at', s.started_at, 'finished_at', s.finished_at, 'detail', s.detail))
+   FROM (SELECT * FROM stages WHERE job_id = j.job_id ORDER BY position) s) AS stages,
+  (SELECT json_group_array(json_object('attempt_id', a.attempt_id, 'attempt', a.attempt, 'stage', a.stage,
+     'engine', a.engine, 'worker_id', a.worker_id, 'started_at', a.started_at, 'finished_at', a.finished_at,
+     'outcome', a.outcome, 'exit_code', a.exit_code, 'error_code', a.error_code,
+     'error_message', a.error_message, 'detail', a.detail))
+   FROM (SELECT * FROM attempts WHERE job_id = j.job_id ORDER BY attempt_id) a) AS attempts,
+  (SELECT json_group_array(json_object('name', r.name, 'stage', r.stage, 'file', {_FILE_JSON}))
+   FROM artifacts r JOIN files f USING (file_id) WHERE r.job_id = j.job_id) AS artifacts,
+  (SELECT json_group_object(i.role, {_FILE_JSON})
+   FROM job_inputs i JOIN files f USING (file_id) WHERE i.job_id = j.job_id) AS inputs,
+  CASE WHEN j.state = 'queued' THEN (SELECT position FROM ({POSITIONS}) p WHERE p.job_id = j.job_id)
+       ELSE 0 END AS queue_position
+FROM jobs j WHERE j.job_id = :job_id
+"""

@@ -1,0 +1,150 @@
+"""Jobs as the rest of the service reads them, and the one object that offers all verbs of the queue.
+
+Runs in the service process. Reads go to the read-only connections, one statement each; the verbs live
+in `job_queue.py` (who runs what) and `job_transitions.py` (what a running job may do).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable
+from typing import Literal
+
+from backend.models.codes import ErrorCode, JobState, JobStatus
+from backend.models.errors import FieldError, RequestError
+from backend.models.records import EventRecord, JobPage, JobRecord, JobView, public_status, stored_keys
+from backend.storage import job_queue_sql as sql
+from backend.storage.job_lifecycle import JobLifecycle
+from backend.storage.job_queue import JobQueue
+from backend.storage.job_rows import dump, event_from_row, job_from_row, view_from_row
+from backend.storage.job_tables import JobTables, job_not_found
+from backend.storage.job_transitions import JobTransitions
+
+Order = Literal["desc", "asc"]
+
+# A page longer than this costs more to send than to ask for again.
+MAX_PAGE = 100
+# One reading of events for a stream that has fallen behind; it asks again for the rest.
+MAX_EVENTS = 500
+# Larger than any `seq`: the newest-first list starts above it.
+_BEYOND_LAST = 2**62
+
+
+class JobReads(JobTables):
+    """Everything that only looks."""
+
+    async def get(self, job_id: str) -> JobRecord:
+        """One job, deleted ones too (`deleted_at` is set). Raises `job_not_found`."""
+        row = await self._db.one(sql.BY_ID, {"job_id": job_id})
+        if row is None:
+            raise job_not_found(job_id)
+        return job_from_row(row)
+
+    async def get_view(self, job_id: str) -> JobView:
+        """One job with stages, hops, artifacts, inputs and place in the queue, as one snapshot."""
+        row = await self._db.one(sql.VIEW, {"job_id": job_id})
+        if row is None:
+            raise job_not_found(job_id)
+        return view_from_row(row)
+
+    async def list_page(
+        self,
+        *,
+        statuses: Iterable[JobStatus] | None = None,
+        engine: str | None = None,
+        q: str | None = None,
+        owner: str | None = None,
+        order: Order = "desc",
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> JobPage:
+        """One page of jobs that are not deleted, newest first unless `order` is "asc".
+
+        `q` is a part of the title or script (case is ignored for ASCII) or a whole job id. A cursor
+        belongs to the order it was made for. Raises `validation_failed` for a cursor we did not make.
+        """
+        limit = max(1, min(limit, MAX_PAGE))
+        after = _read_cursor(cursor, order) if cursor else (_BEYOND_LAST if order == "desc" else 0)
+        rows = await self._db.all(
+            sql.LIST_NEWEST_FIRST if order == "desc" else sql.LIST_OLDEST_FIRST,
+            {
+                "after": after,
+                "keys": None if statuses is None else dump(stored_keys(statuses)),
+                "engine": engine,
+                "owner": owner,
+                "q": f"%{_escape_like(q)}%" if q else None,
+                "exact": q,
+                "limit": limit + 1,
+            },
+        )
+        jobs = tuple(job_from_row(row) for row in rows[:limit])
+        more = len(rows) > limit
+        return JobPage(jobs=jobs, next_cursor=_make_cursor(jobs[-1].seq, order) if more else None)
+
+    async def queue_positions(self) -> dict[str, int]:
+        """Job id to place in the queue (1 is next), for all that wait."""
+        return {row["job_id"]: row["position"] for row in await self._db.all(sql.POSITIONS)}
+
+    async def queue_position(self, job_id: str) -> int:
+        """Place in the queue, 1 is next; 0 when the job does not wait."""
+        return (await self.queue_positions()).get(job_id, 0)
+
+    async def counts(self) -> dict[JobStatus, int]:
+        """How many jobs have each status; every status is a key."""
+        counts = dict.fromkeys(JobStatus, 0)
+        for row in await self._db.all(sql.COUNTS):
+            status = public_status(
+                JobState(row["state"]),
+                fell_back=bool(row["fell_back"]),
+                cancel_requested=bool(row["cancelling"]),
+            )
+            counts[status] += row["jobs"]
+        return counts
+
+    async def is_cancel_requested(self, job_id: str) -> bool:
+        """Whether someone asked to stop this job; also true once it is cancelled."""
+        row = await self._db.one(sql.CANCEL_FLAG, {"job_id": job_id})
+        if row is None:
+            raise job_not_found(job_id)
+        return bool(row[0])
+
+    async def events_since(
+        self, last_id: int, *, job_id: str | None = None, limit: int = MAX_EVENTS
+    ) -> list[EventRecord]:
+        """Events after `last_id` in order, of one job or of all; ask again when `limit` came back."""
+        params = {"last_id": last_id, "job_id": job_id, "limit": min(limit, MAX_EVENTS)}
+        rows = await self._db.all(sql.EVENTS_OF_JOB_SINCE if job_id else sql.EVENTS_SINCE, params)
+        return [event_from_row(row) for row in rows]
+
+    async def latest_event_id(self) -> int:
+        """The newest event's id, 0 when there is none: where a stream without replay begins."""
+        row = await self._db.one(sql.LATEST_EVENT_ID)
+        return int(row[0]) if row else 0
+
+
+class JobStore(JobReads, JobQueue, JobTransitions, JobLifecycle):
+    """All verbs on jobs. Every write of a running job carries its `Fence`."""
+
+
+def _escape_like(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _make_cursor(seq: int, order: Order) -> str:
+    return base64.urlsafe_b64encode(f'["{order}",{seq}]'.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str, order: Order) -> int:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        made_for, seq = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        if made_for == order and type(seq) is int and 0 <= seq <= _BEYOND_LAST:
+            return seq
+    except (ValueError, TypeError, RecursionError, binascii.Error):
+        pass
+    message = "Use next_cursor of the page before, with the same order."
+    raise RequestError(
+        ErrorCode.VALIDATION_FAILED, "The cursor is not one of ours.", fields=(FieldError("cursor", message),)
+    )
