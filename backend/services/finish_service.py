@@ -94,11 +94,10 @@ class FinishService:
         runner.report(0.0, "Checking picture and sound")
         inputs = await runner.call(lambda: plan.probe_inputs(silent_video, audio))
         runner.report(_PROBED, "Writing subtitles")
-        cues = await runner.call(lambda: plan.write_subtitles(timings, subtitles, inputs))
+        cues, language = await runner.call(lambda: plan.write_subtitles(timings, subtitles, inputs))
         runner.report(_SUBTITLED, "Joining picture and sound")
-        await runner.call(
-            lambda: plan.mux(silent_video, audio, inputs, cues if subtitles == "burn_in" else ())
-        )
+        burn_in = plan.burn_in(cues, language, inputs) if cues and subtitles == "burn_in" else None
+        await runner.call(lambda: plan.mux(silent_video, audio, inputs, burn_in))
         runner.report(_MUXED, "Checking the result")
         info = await runner.call(lambda: plan.verify(inputs))
         runner.report(_VERIFIED, "Taking the thumbnail")
@@ -189,25 +188,29 @@ class _Plan:
             )
         return _Inputs(picture, sound)
 
-    def write_subtitles(self, timings: Path | None, mode: SubtitleMode, inputs: _Inputs) -> list[Cue]:
+    def write_subtitles(
+        self, path: Path | None, mode: SubtitleMode, inputs: _Inputs
+    ) -> tuple[list[Cue], str]:
+        """The cues, also as files, and the language of the speech."""
         if mode == "none":
-            return []
-        if timings is None:
+            return [], ""
+        if path is None:
             self.warnings.append("There are no subtitles: the speech came without its text.")
-            return []
-        cues = build_cues(load_timings(timings), total_s=inputs.audio.duration_s)
+            return [], ""
+        timings = load_timings(path)
+        cues = build_cues(timings, total_s=inputs.audio.duration_s)
         if not cues:
             self.warnings.append("There are no subtitles: the speech has no words.")
-            return []
+            return [], ""
         for name, text in ((SRT_NAME, to_srt(cues)), (VTT_NAME, to_vtt(cues))):
             (self._work_dir / name).write_text(text, encoding="utf-8", newline="\n")
-        return cues
+        return cues, timings.language
 
-    def mux(self, video: Path, audio: Path, inputs: _Inputs, burnt: list[Cue] | tuple[()]) -> None:
-        burn_in = None
-        if burnt:
-            ass = to_ass(burnt, width=inputs.video.width, height=inputs.video.height)
-            burn_in = BurnIn(ass=ass, font=self._font)
+    def burn_in(self, cues: list[Cue], language: str, inputs: _Inputs) -> BurnIn:
+        ass = to_ass(cues, width=inputs.video.width, height=inputs.video.height, language=language)
+        return BurnIn(ass=ass, font=self._font)
+
+    def mux(self, video: Path, audio: Path, inputs: _Inputs, burn_in: BurnIn | None) -> None:
         messages = mux(
             self._ffmpeg,
             MuxRequest(

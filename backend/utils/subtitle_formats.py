@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from backend.utils.subtitles import Cue
 
-# The vendored subset, see assets/fonts/NOTICE.md. `FONT_FAMILY` is the name inside the file.
+# The vendored subset, see assets/fonts/NOTICE. `FONT_FAMILY` is the name inside the file.
 FONT_FILE = "AllInOneSubtitles-Regular.otf"
 FONT_FAMILY = "All-in-one Subtitles"
 
@@ -50,8 +50,11 @@ def to_vtt(cues: Sequence[Cue]) -> str:
     return "\n".join(blocks)
 
 
-def to_ass(cues: Sequence[Cue], *, width: int, height: int) -> str:
-    """Advanced SubStation Alpha for libass, sized for a picture of `width` x `height` pixels."""
+def to_ass(cues: Sequence[Cue], *, width: int, height: int, language: str = "zh") -> str:
+    """Advanced SubStation Alpha for libass, sized for a picture of `width` x `height` pixels.
+
+    `language`: `ja` draws the Japanese forms of characters that both languages write (骨, 直).
+    """
     em = min(EM_OF_HEIGHT * height, EM_OF_WIDTH * width)
     style = (
         f"Style: Default,{FONT_FAMILY},{em * FONT_LINE_EMS:.1f},&H00FFFFFF,&H00FFFFFF,&H00101010,&H00000000,"
@@ -61,6 +64,7 @@ def to_ass(cues: Sequence[Cue], *, width: int, height: int) -> str:
     head = [
         "[Script Info]",
         "ScriptType: v4.00+",
+        f"Language: {'ja' if language == 'ja' else 'zh'}",
         f"PlayResX: {width}",
         f"PlayResY: {height}",
         "WrapStyle: 0",

@@ -76,6 +76,7 @@ class Timings:
     """The part of timings.json that subtitles need."""
 
     sentences: tuple[Sentence, ...]
+    language: str = "zh"
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def parse_timings(document: dict[str, Any]) -> Timings:
             for word in entry.get("words") or ()
         )
         sentences.append(Sentence(str(entry["text"]), float(entry["start_s"]), float(entry["end_s"]), words))
-    return Timings(tuple(sentences))
+    return Timings(tuple(sentences), str(document.get("language") or "zh"))
 
 
 def build_cues(timings: Timings, *, total_s: float) -> list[Cue]:
