@@ -1,0 +1,56 @@
+"""Where things lie in a checkout, and the environment that child processes get."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Variables of the user's shell that make pip or Python look outside the virtual environment.
+_FOREIGN = (
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "PYTHONSTARTUP",
+    "PYTHONSAFEPATH",
+    "PIP_TARGET",
+    "PIP_PREFIX",
+    "PIP_ROOT",
+)
+
+
+@dataclass(frozen=True)
+class EnvironmentSpec:
+    """One virtual environment: its folder, the lock that fills it, and words for its messages."""
+
+    folder: Path
+    lock: Path
+    title: str
+    # Free disk that must be there before an install starts, MiB: twice what the finished folder takes,
+    # because wheels are downloaded and unpacked side by side.
+    needs_mib: int
+
+
+def runtime_environment(root: Path = ROOT) -> EnvironmentSpec:
+    """`.venv`: what a user needs to run the service."""
+    return EnvironmentSpec(root / ".venv", root / "requirements.lock", "dependencies", 1500)
+
+
+def test_environment(root: Path = ROOT) -> EnvironmentSpec:
+    """`.venv-test`: the same, plus test tools; apart, so that a user's `.venv` stays lean."""
+    return EnvironmentSpec(root / ".venv-test", root / "requirements-dev.lock", "test dependencies", 2000)
+
+
+def python_of(folder: Path) -> Path:
+    """The interpreter inside a virtual environment."""
+    return folder / "Scripts" / "python.exe" if os.name == "nt" else folder / "bin" / "python"
+
+
+def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This process's environment without what would break isolation, in UTF-8 mode, plus `extra`."""
+    env = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    env.update({"PYTHONUTF8": "1", "PYTHONNOUSERSITE": "1", "PIP_USER": "0"})
+    env.update(extra or {})
+    return env

@@ -1,0 +1,3 @@
+#!/usr/bin/env bash
+# Prepares everything and starts All-in-one. Options: --demo, --no-serve, --port N, --host ADDRESS, --open, --repair
+exec bash "$(dirname -- "${BASH_SOURCE[0]}")/launcher/run.sh" start "$@"

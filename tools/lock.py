@@ -1,0 +1,116 @@
+"""Makes the lock files again: `python tools/lock.py` (needs the network; installs uv into a temporary folder).
+
+requirements.txt -> requirements.lock, requirements-dev.txt -> requirements-dev.lock. Each lock is the full closure
+for Python 3.10, 3.11 and 3.12 on Linux, Windows and macOS, with environment markers and the hashes of every file.
+`--check` also resolves each Python and platform from wheels alone, so that no user needs a compiler.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+UV = "uv==0.13.9"
+LOWEST_PYTHON = "3.10"
+LOCKS = {"requirements.txt": "requirements.lock", "requirements-dev.txt": "requirements-dev.lock"}
+
+PYTHONS = ("3.10", "3.11", "3.12")
+PLATFORMS = (
+    "x86_64-manylinux_2_28",
+    "aarch64-manylinux_2_28",
+    "x86_64-pc-windows-msvc",
+    "aarch64-apple-darwin",
+)
+# onnxruntime's wheels want macOS 14; an older one, or an Intel Mac, needs Python 3.10.
+OLDEST_SYSTEMS = {"MACOSX_DEPLOYMENT_TARGET": "14.0"}
+# Pure Python packages that were published as source only; any machine can build them.
+SOURCE_ONLY = ("jieba", "docopt")
+
+HEADER = "# Made by tools/lock.py from {source}; do not edit.\n"
+
+
+def install_uv(folder: Path) -> Path:
+    """A private environment with uv; returns the program."""
+    venv.create(folder, with_pip=True)
+    scripts = folder / ("Scripts" if sys.platform == "win32" else "bin")
+    subprocess.run([str(scripts / "python"), "-m", "pip", "install", "--quiet", UV], check=True)  # noqa: S603
+    return scripts / "uv"
+
+
+def compile_lock(uv: Path, source: str, target: str) -> None:
+    """Resolve `source` into `target`, keeping versions that the target already holds."""
+    command = [
+        *(str(uv), "pip", "compile", "--universal", "--python-version", LOWEST_PYTHON, "--generate-hashes"),
+        *("--no-header", "--no-emit-index-url", "--no-annotate", "--quiet", source, "--output-file", target),
+    ]
+    if source != "requirements.txt":
+        # What the tests run against is what the users run.
+        command += ["--constraint", LOCKS["requirements.txt"]]
+    subprocess.run(command, cwd=ROOT, check=True)  # noqa: S603
+    lock = ROOT / target
+    lock.write_text(
+        HEADER.format(source=source) + lock.read_text(encoding="utf-8"), encoding="utf-8", newline="\n"
+    )
+
+
+def check_wheels(uv: Path, source: str) -> list[str]:
+    """Pythons and platforms for which `source` does not resolve from wheels alone."""
+    failed = []
+    allowed = [part for name in SOURCE_ONLY for part in ("--no-binary", name)]
+    for python in PYTHONS:
+        for platform in PLATFORMS:
+            command = [
+                *(str(uv), "pip", "compile", "--quiet", "--only-binary", ":all:", *allowed),
+                *(
+                    "--python-version",
+                    python,
+                    "--python-platform",
+                    platform,
+                    source,
+                    "--constraint",
+                    LOCKS[source],
+                ),
+            ]
+            done = subprocess.run(  # noqa: S603
+                command,
+                cwd=ROOT,
+                env={**os.environ, **OLDEST_SYSTEMS},
+                check=False,
+                stdout=subprocess.DEVNULL,
+            )
+            if done.returncode != 0:
+                failed.append(f"{source}: Python {python} on {platform}")
+    return failed
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0 when the locks are written (and, with --check, fit everywhere)."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--upgrade", action="store_true", help="forget the versions in the present locks")
+    parser.add_argument(
+        "--check", action="store_true", help="also resolve every Python and platform from wheels"
+    )
+    arguments = parser.parse_args(argv)
+    failed: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="all-in-one-lock-") as folder:
+        uv = install_uv(Path(folder))
+        for source, target in LOCKS.items():
+            if arguments.upgrade:
+                (ROOT / target).unlink(missing_ok=True)
+            compile_lock(uv, source, target)
+        if arguments.check:
+            failed = [line for source in LOCKS for line in check_wheels(uv, source)]
+    for line in failed:
+        sys.stderr.write(f"no wheels for {line}\n")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
