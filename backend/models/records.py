@@ -1,4 +1,4 @@
-"""What the store returns: frozen rows of the database as the rest of the service sees them.
+"""What the store returns of jobs: frozen rows of the database as the rest of the service sees them.
 
 Runs in the service process. Storage builds these, services read them; nothing here does I/O. Times
 end in `_at` and are ms since 1970 UTC; `progress` is 0..100 and reaches 100 only with success.
@@ -10,12 +10,17 @@ import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal
+from typing import Any
 
 from backend.models.codes import TERMINAL_STATES, ErrorCode, JobState, JobStatus, StageName, StageState
-
-FileKind = Literal["upload", "voice", "avatar", "artifact", "preview"]
-VoiceStatus = Literal["processing", "ready", "failed"]
+from backend.models.file_records import AvatarRecord as AvatarRecord
+from backend.models.file_records import FileRecord as FileRecord
+from backend.models.file_records import NewAvatar as NewAvatar
+from backend.models.file_records import NewFile as NewFile
+from backend.models.file_records import NewVoice as NewVoice
+from backend.models.file_records import StoredBlob as StoredBlob
+from backend.models.file_records import VoiceRecord as VoiceRecord
+from backend.models.file_records import WorkerRecord as WorkerRecord
 
 
 class AttemptOutcome(str, Enum):
@@ -89,44 +94,6 @@ def stored_keys(statuses: Iterable[JobStatus]) -> tuple[str, ...]:
         for state, fell_back, cancel in itertools.product(JobState, (False, True), (False, True))
         if public_status(state, fell_back=fell_back, cancel_requested=cancel) in wanted
     )
-
-
-@dataclass(frozen=True)
-class StoredBlob:
-    """Bytes that are durable on disk: path below data/ with forward slashes, size, hash in hex."""
-
-    rel_path: str
-    size_bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True)
-class NewFile:
-    """A file row to be written. `original_name` is for display only and never names anything on disk."""
-
-    file_id: str
-    kind: FileKind
-    blob: StoredBlob
-    media_type: str
-    original_name: str | None = None
-    meta: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class FileRecord:
-    """One file of the store. `deleted_at`: no longer served; `purged_at`: the bytes are gone too."""
-
-    file_id: str
-    kind: FileKind
-    rel_path: str
-    size_bytes: int
-    sha256: str
-    media_type: str
-    original_name: str | None
-    meta: Mapping[str, Any]
-    created_at: int
-    deleted_at: int | None
-    purged_at: int | None
 
 
 @dataclass(frozen=True)
@@ -354,77 +321,6 @@ class EventRecord:
     def is_terminal(self) -> bool:
         """Whether the job's stream ends here."""
         return self.type in TERMINAL_EVENTS
-
-
-@dataclass(frozen=True)
-class NewVoice:
-    """A voice to be stored with its sample."""
-
-    voice_id: str
-    name: str
-    engine: str
-    status: VoiceStatus
-    sample: NewFile | None = None
-    language: str | None = None
-    gender: str | None = None
-    consent: Mapping[str, Any] | None = None
-    profile: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class VoiceRecord:
-    """A voice that a user gave. `consent` is what was declared at upload, if anything."""
-
-    voice_id: str
-    name: str
-    file_id: str | None
-    engine: str
-    status: VoiceStatus
-    language: str | None
-    gender: str | None
-    consent: Mapping[str, Any] | None
-    profile: Mapping[str, Any]
-    created_at: int
-    deleted_at: int | None
-
-
-@dataclass(frozen=True)
-class NewAvatar:
-    """A portrait to be stored: the picture made ready for engines, its thumbnail, and the original."""
-
-    avatar_id: str
-    name: str
-    picture: NewFile
-    thumbnail: NewFile | None = None
-    source: NewFile | None = None
-    profile: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class AvatarRecord:
-    """A portrait of the library. `profile` holds faces and warnings."""
-
-    avatar_id: str
-    name: str
-    file_id: str
-    thumbnail_file_id: str | None
-    source_file_id: str | None
-    profile: Mapping[str, Any]
-    created_at: int
-    deleted_at: int | None
-
-
-@dataclass(frozen=True)
-class WorkerRecord:
-    """A worker process as noted for the sweep after a crash: pid and its start time identify it."""
-
-    worker_id: str
-    boot_id: str
-    engine: str
-    pid: int
-    pid_started: str
-    command: str
-    started_at: int
 
 
 def event_payload(job: JobRecord) -> dict[str, Any]:

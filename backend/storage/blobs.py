@@ -23,7 +23,7 @@ from typing import BinaryIO, TypeVar
 
 from backend.models.codes import ErrorCode
 from backend.models.errors import RequestError
-from backend.models.records import StoredBlob
+from backend.models.file_records import StoredBlob
 from backend.storage.errors import StoreError, translate_os
 from backend.storage.paths import resolve_below
 

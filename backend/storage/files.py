@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from backend.models.codes import ErrorCode
 from backend.models.errors import RequestError
-from backend.models.records import FileRecord, NewFile
+from backend.models.file_records import FileRecord, NewFile
 from backend.storage.db import Database
 from backend.storage.job_rows import dump, file_from_row, insert_file
 from backend.utils.clock import Clock

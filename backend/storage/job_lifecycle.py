@@ -20,9 +20,7 @@ from backend.models.records import (
 )
 from backend.storage import job_queue_sql as sql
 from backend.storage.db import Transaction
-from backend.storage.job_rows import append_event, dump, file_from_row, job_from_row, view_from_row
-from backend.storage.job_tables import JobTables, job_not_found
-from backend.storage.job_transitions import (
+from backend.storage.job_fence import (
     CANCELLED_MESSAGE,
     close_hop,
     end_cancelled,
@@ -30,6 +28,8 @@ from backend.storage.job_transitions import (
     release_job,
     requeue,
 )
+from backend.storage.job_rows import append_event, dump, file_from_row, job_from_row, view_from_row
+from backend.storage.job_tables import JobTables, job_not_found
 from backend.utils.ids import new_id
 
 # A job may be lost with the server twice; the third loss ends it, so that a job that kills the

@@ -9,7 +9,14 @@ from collections.abc import Collection
 
 from backend.models.codes import ErrorCode
 from backend.models.errors import FieldError, RequestError
-from backend.models.records import ClaimedJob, EventType, Fence, JobRecord, NewJob, PauseState
+from backend.models.records import (
+    ClaimedJob,
+    EventType,
+    Fence,
+    JobRecord,
+    NewJob,
+    PauseState,
+)
 from backend.storage import job_queue_sql as sql
 from backend.storage.db import Transaction
 from backend.storage.job_rows import append_event, dump, job_from_row, view_from_row

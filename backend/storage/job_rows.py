@@ -12,17 +12,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from backend.models.codes import ErrorCode, JobState, StageName, StageState
+from backend.models.file_records import FileRecord, NewFile
 from backend.models.records import (
     ArtifactRecord,
     AttemptOutcome,
     AttemptRecord,
     EventRecord,
     EventType,
-    FileRecord,
     JobRecord,
     JobView,
     NewEvent,
-    NewFile,
     StageRecord,
     event_payload,
 )

@@ -1,7 +1,8 @@
 """Jobs as the rest of the service reads them, and the one object that offers all verbs of the queue.
 
 Runs in the service process. Reads go to the read-only connections, one statement each; the verbs live
-in `job_queue.py` (who runs what) and `job_transitions.py` (what a running job may do).
+in `job_queue.py` (who runs what), `job_transitions.py` and `job_endings.py` (what a running job may do) and
+`job_lifecycle.py` (what users and the start-up sweep do).
 """
 
 from __future__ import annotations
@@ -14,8 +15,16 @@ from typing import Literal
 
 from backend.models.codes import ErrorCode, JobState, JobStatus
 from backend.models.errors import FieldError, RequestError
-from backend.models.records import EventRecord, JobPage, JobRecord, JobView, public_status, stored_keys
+from backend.models.records import (
+    EventRecord,
+    JobPage,
+    JobRecord,
+    JobView,
+    public_status,
+    stored_keys,
+)
 from backend.storage import job_queue_sql as sql
+from backend.storage.job_endings import JobEndings
 from backend.storage.job_lifecycle import JobLifecycle
 from backend.storage.job_queue import JobQueue
 from backend.storage.job_rows import dump, event_from_row, job_from_row, view_from_row
@@ -124,7 +133,7 @@ class JobReads(JobTables):
         return int(row[0]) if row else 0
 
 
-class JobStore(JobReads, JobQueue, JobTransitions, JobLifecycle):
+class JobStore(JobReads, JobQueue, JobTransitions, JobEndings, JobLifecycle):
     """All verbs on jobs. Every write of a running job carries its `Fence`."""
 
 

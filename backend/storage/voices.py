@@ -12,7 +12,7 @@ from typing import Any
 
 from backend.models.codes import ErrorCode
 from backend.models.errors import RequestError
-from backend.models.records import FileRecord, NewVoice, VoiceRecord, VoiceStatus
+from backend.models.file_records import FileRecord, NewVoice, VoiceRecord, VoiceStatus
 from backend.storage.db import Database, Transaction
 from backend.storage.files import MARK_DELETED
 from backend.storage.job_rows import dump, dump_or_none, file_from_row, insert_file

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from backend.models.records import WorkerRecord
+from backend.models.file_records import WorkerRecord
 from backend.storage.db import Database
 from backend.utils.clock import Clock
 
