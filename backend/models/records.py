@@ -14,6 +14,7 @@ from typing import Any
 
 from backend.models.codes import TERMINAL_STATES, ErrorCode, JobState, JobStatus, StageName, StageState
 from backend.models.file_records import AvatarRecord as AvatarRecord
+from backend.models.file_records import FileKind as FileKind
 from backend.models.file_records import FileRecord as FileRecord
 from backend.models.file_records import NewAvatar as NewAvatar
 from backend.models.file_records import NewFile as NewFile

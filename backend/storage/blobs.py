@@ -109,7 +109,7 @@ class BlobStore:
         """
         partial = _Partial(self.path_of(rel_path))
         try:
-            await _on_thread(partial.open)
+            await run_on_thread(partial.open)
             received = 0
             async for chunk in chunks:
                 received += len(chunk)
@@ -119,10 +119,10 @@ class BlobStore:
                         f"The file is larger than the {max_bytes / 2**20:.0f} MiB that are allowed.",
                         hint="Send a smaller file.",
                     )
-                await _on_thread(partial.write, chunk)
-            size, digest = await _on_thread(partial.commit)
+                await run_on_thread(partial.write, chunk)
+            size, digest = await run_on_thread(partial.commit)
         except BaseException:
-            await _on_thread(partial.discard)
+            await run_on_thread(partial.discard)
             raise
         return StoredBlob(rel_path=rel_path, size_bytes=size, sha256=digest)
 
@@ -137,7 +137,7 @@ class BlobStore:
         or empty.
         """
         target = self.path_of(rel_path)
-        size, digest = await _on_thread(self._adopt, source, target)
+        size, digest = await run_on_thread(self._adopt, source, target)
         return StoredBlob(rel_path=rel_path, size_bytes=size, sha256=digest)
 
     def _adopt(self, source: Path, target: Path) -> tuple[int, str]:
@@ -185,7 +185,7 @@ class BlobStore:
                 return False
             return (size, digest) == (blob.size_bytes, blob.sha256)
 
-        return await _on_thread(check)
+        return await run_on_thread(check)
 
     async def delete(self, rel_path: str) -> bool:
         """Unlink a file; returns whether there was one."""
@@ -198,12 +198,12 @@ class BlobStore:
                 return False
             return True
 
-        return await _on_thread(unlink)
+        return await run_on_thread(unlink)
 
     async def delete_tree(self, rel_path: str) -> None:
         """Remove a folder with all it holds (an attempt's folder). Missing is fine; links are not followed."""
         path = self.path_of(rel_path)
-        await _on_thread(lambda: _patiently(lambda: _remove_tree(path)))
+        await run_on_thread(lambda: _patiently(lambda: _remove_tree(path)))
 
 
 def _remove_tree(path: Path) -> None:
@@ -254,7 +254,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-async def _on_thread(action: Callable[..., T], *args: object) -> T:
+async def run_on_thread(action: Callable[..., T], *args: object) -> T:
     """Run a disk call on a thread; its OSError becomes the store's.
 
     Shielded: a cancelled caller must not clean up under a call that still runs, so the call is awaited

@@ -48,6 +48,9 @@ _MARK_PURGED = """
 UPDATE files SET purged_at = :now
 WHERE deleted_at IS NOT NULL AND purged_at IS NULL AND file_id IN (SELECT value FROM json_each(:file_ids))
 """
+_AT_WORK = """
+SELECT job_id FROM jobs WHERE state IN ('queued','running') AND job_id IN (SELECT value FROM json_each(:job_ids))
+"""
 _BYTES_BY_KIND = """
 SELECT kind, count(*) AS files, COALESCE(SUM(bytes), 0) AS bytes FROM files WHERE purged_at IS NULL GROUP BY kind
 """
@@ -81,6 +84,11 @@ class FilesRepository:
         """Which of these paths belong to a row whose bytes should exist."""
         rows = await self._db.all(_KNOWN, {"paths": dump(list(rel_paths))})
         return {row["rel_path"] for row in rows}
+
+    async def jobs_at_work(self, job_ids: Collection[str]) -> set[str]:
+        """Which of these jobs have not ended: their folders are not to be tidied."""
+        rows = await self._db.all(_AT_WORK, {"job_ids": dump(list(job_ids))})
+        return {row["job_id"] for row in rows}
 
     async def collectable(self, *, before_ms: int, limit: int = BATCH) -> list[FileRecord]:
         """Files older than `before_ms` that nothing needs any more, oldest first."""

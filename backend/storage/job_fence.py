@@ -6,6 +6,7 @@ no longer owns the job raises `StaleAttempt` and, with the transaction, changes 
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -98,7 +99,8 @@ async def requeue(
     """running -> queued: completed stages keep their work unless named in `redo`."""
     names = dump([stage.value for stage in redo])
     await transaction.run(sql.RESET_STAGES, {"job_id": fence.job_id, "redo": names})
-    await transaction.run(sql.DROP_ARTIFACTS, {"job_id": fence.job_id, "redo": names})
+    dropped = await transaction.all(sql.DROP_ARTIFACTS, {"job_id": fence.job_id, "redo": names})
+    await _forget_files(transaction, fence.job_id, dropped, now)
     job = await fenced_update(
         transaction,
         sql.REQUEUE,
@@ -112,6 +114,13 @@ async def requeue(
     )
     await append_event(transaction, job, kind, now)
     return job
+
+
+async def _forget_files(transaction: Transaction, job_id: str, rows: Sequence[sqlite3.Row], now: int) -> None:
+    if rows:
+        file_ids = dump([row["file_id"] for row in rows])
+        params = {"file_ids": file_ids, "folder": f"outputs/{job_id}/", "now": now}
+        await transaction.run(sql.FORGET_FILES, params)
 
 
 async def end_failed(
@@ -154,6 +163,8 @@ async def finish_stage(
         raise ValueError(f"stage {stage.value} of {fence.job_id} is not running")
     await close_hop(transaction, fence.job_id, AttemptOutcome.SUCCEEDED, now)
     for name, new in artifacts:
+        before = await transaction.all(sql.DROP_ARTIFACT, {"job_id": fence.job_id, "name": name})
+        await _forget_files(transaction, fence.job_id, before, now)
         file = await insert_file(transaction, new, now)
         await transaction.run(
             sql.PUT_ARTIFACT,

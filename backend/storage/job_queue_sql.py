@@ -98,7 +98,19 @@ WHERE job_id = :job_id AND (state IN ('running','failed')
 """
 
 DROP_ARTIFACTS = """
-DELETE FROM artifacts WHERE job_id = :job_id AND stage IN (SELECT value FROM json_each(:redo))
+DELETE FROM artifacts WHERE job_id = :job_id AND stage IN (SELECT value FROM json_each(:redo)) RETURNING file_id
+"""
+
+DROP_ARTIFACT = "DELETE FROM artifacts WHERE job_id = :job_id AND name = :name RETURNING file_id"
+
+# The stage will write its files to the same places again, so a collector that unlinked them by the old row
+# might hit the new bytes. Hence purged at once: until they are overwritten the old bytes are orphans,
+# which the sweep takes when the job has ended.
+FORGET_FILES = """
+UPDATE files SET deleted_at = :now, purged_at = :now
+WHERE deleted_at IS NULL AND file_id IN (SELECT value FROM json_each(:file_ids))
+  AND substr(rel_path, 1, length(:folder)) = :folder
+  AND NOT EXISTS (SELECT 1 FROM file_holders h WHERE h.file_id = files.file_id)
 """
 
 FAIL_STAGES = """
@@ -183,8 +195,6 @@ RETURNING *
 PUT_ARTIFACT = """
 INSERT INTO artifacts (job_id, name, stage, file_id, created_at)
 VALUES (:job_id, :name, :stage, :file_id, :now)
-ON CONFLICT (job_id, name) DO UPDATE SET stage = excluded.stage, file_id = excluded.file_id,
-  created_at = excluded.created_at
 """
 
 SHARE_STAGES = """

@@ -79,17 +79,3 @@ def resolve_user_path(folder: Path, text: str) -> Path:
     if not target.is_file():
         raise _refuse("there is no such file in data/uploads")
     return target
-
-
-def upload_rel_path(file_id: str, extension: str) -> str:
-    """Where an upload lives: `uploads/file_<id>.<ext>`; `extension` is ours, never a client's."""
-    return check_rel_path(f"uploads/{file_id}.{extension.lstrip('.')}")
-
-
-def artifact_rel_path(job_id: str, file_id: str, name: str) -> str:
-    """Where an artifact lives: `outputs/<job_id>/<file_id>.<ext of name>`.
-
-    By file id, not by name: a stage that is redone must not overwrite bytes that a row still describes.
-    """
-    extension = name.rpartition(".")[2]
-    return check_rel_path(f"outputs/{job_id}/{file_id}.{extension}")

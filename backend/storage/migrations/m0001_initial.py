@@ -14,7 +14,7 @@ _TABLES = (
     CREATE TABLE files (
       file_id       TEXT NOT NULL PRIMARY KEY CHECK (file_id GLOB 'file_[a-z0-9]*'),
       kind          TEXT NOT NULL CHECK (kind IN ('upload','voice','avatar','artifact','preview')),
-      rel_path      TEXT NOT NULL UNIQUE
+      rel_path      TEXT NOT NULL
                     CHECK (rel_path <> '' AND rel_path NOT LIKE '/%' AND instr(rel_path, '\\') = 0
                            AND instr('/' || rel_path || '/', '/../') = 0),
       bytes         INTEGER NOT NULL CHECK (bytes >= 0),
@@ -207,6 +207,8 @@ _INDEXES = (
     "CREATE INDEX job_events_of_job ON job_events(job_id, event_id)",
     # A job has exactly one terminal state, so it has at most one terminal event.
     "CREATE UNIQUE INDEX job_events_one_end ON job_events(job_id) WHERE type IN ('completed','failed','cancelled')",
+    # A place holds one file at a time; rows of purged files may have had it before.
+    "CREATE UNIQUE INDEX files_place ON files(rel_path) WHERE purged_at IS NULL",
     "CREATE INDEX files_live ON files(created_at) WHERE deleted_at IS NULL",
     "CREATE INDEX files_to_purge ON files(deleted_at) WHERE deleted_at IS NOT NULL AND purged_at IS NULL",
     "CREATE INDEX voices_file ON voices(file_id)",
