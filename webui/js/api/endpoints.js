@@ -1,0 +1,98 @@
+/**
+ * The service's endpoints that the page uses, one function each.
+ */
+import { LONG_TIMEOUT_MS, request } from "./client.js";
+
+/** @typedef {import("../types.js").Job} Job */
+/** @typedef {{data: Job[], has_more: boolean, next_cursor: string|null}} JobPage */
+
+/** @param {string} id */
+const jobPath = (id) => `/api/jobs/${encodeURIComponent(id)}`;
+
+/**
+ * @param {{limit: number, cursor?: string|null}} page
+ * @returns {Promise<JobPage>}
+ */
+export function listJobs({ limit, cursor }) {
+  const query = new URLSearchParams({ order: "desc", limit: String(limit) });
+  if (cursor) query.set("cursor", cursor);
+  return request(`/api/jobs?${query}`);
+}
+
+/** @param {string} id @returns {Promise<Job>} */
+export const getJob = (id) => request(jobPath(id));
+
+/**
+ * @param {object} body
+ * @param {string} key the same key makes the same job once, however often it is sent
+ * @returns {Promise<{job_id: string}>}
+ */
+export const createJob = (body, key) =>
+  request("/api/jobs", { method: "POST", json: body, headers: { "Idempotency-Key": key } });
+
+/** @param {string} id @returns {Promise<Job>} */
+export const cancelJob = (id) => request(`${jobPath(id)}/cancel`, { method: "POST" });
+
+/**
+ * @param {string} id
+ * @param {{engine?: string}} [options]
+ * @returns {Promise<{job_id: string}>}
+ */
+export const retryJob = (id, options = {}) => request(`${jobPath(id)}/retry`, { method: "POST", json: options });
+
+/** @param {string} id */
+export const deleteJob = (id) => request(jobPath(id), { method: "DELETE", as: "none" });
+
+/** @returns {Promise<{data: import("../types.js").Voice[]}>} */
+export const listVoices = () => request("/api/voices");
+
+/**
+ * @param {File} file
+ * @param {string} name
+ * @returns {Promise<import("../types.js").VoiceCloned>}
+ */
+export function cloneVoice(file, name) {
+  const form = new FormData();
+  form.set("audio_file", file);
+  if (name) form.set("name", name);
+  form.set("consent", "true");
+  return request("/api/voice/clone", { method: "POST", form, timeoutMs: LONG_TIMEOUT_MS });
+}
+
+/** @param {string} id */
+export const deleteVoice = (id) =>
+  request(`/api/voices/${encodeURIComponent(id)}`, { method: "DELETE", as: "none" });
+
+/**
+ * @param {string} id
+ * @param {number} speed
+ * @returns {Promise<Blob>} a WAV
+ */
+export const previewVoice = (id, speed) =>
+  request(`/api/voices/${encodeURIComponent(id)}/preview`, {
+    method: "POST",
+    json: { speed },
+    as: "blob",
+    timeoutMs: LONG_TIMEOUT_MS,
+  });
+
+/** @returns {Promise<{data: import("../types.js").Avatar[]}>} */
+export const listAvatars = () => request("/api/avatars");
+
+/** @param {File} file @returns {Promise<import("../types.js").Avatar>} */
+export function uploadAvatar(file) {
+  const form = new FormData();
+  form.set("image_file", file);
+  form.set("name", file.name);
+  return request("/api/avatars", { method: "POST", form, timeoutMs: LONG_TIMEOUT_MS });
+}
+
+/** @param {string} id */
+export const deleteAvatar = (id) =>
+  request(`/api/avatars/${encodeURIComponent(id)}`, { method: "DELETE", as: "none" });
+
+/** @returns {Promise<{data: import("../types.js").Engine[]}>} */
+export const listEngines = () => request("/api/engines");
+
+/** @returns {Promise<{version: string}>} */
+export const getSystem = () => request("/api/system");

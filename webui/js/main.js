@@ -1,0 +1,94 @@
+/**
+ * Starts the page: language first, then the elements, then the data.
+ */
+import { getSystem } from "./api/endpoints.js";
+import { LiveFeed } from "./api/live.js";
+import { byId, fill } from "./lib/dom.js";
+import { bindText, preferredLocale, t, useLocale } from "./lib/i18n.js";
+import { form } from "./state/form.js";
+import { jobs } from "./state/jobs.js";
+import { library } from "./state/library.js";
+import { startEngines } from "./ui/engines.js";
+import { ignoreStrayDrops } from "./ui/file-drop.js";
+import { Generate } from "./ui/generate.js";
+import { History } from "./ui/history.js";
+import { startLanguageSwitch } from "./ui/language.js";
+import { Options } from "./ui/options.js";
+import { defaultAvatar, Portraits } from "./ui/portraits.js";
+import { asProblem, problemBox } from "./ui/problem.js";
+import { ScriptEditor } from "./ui/script-editor.js";
+import { Stage } from "./ui/stage.js";
+import { defaultVoice, Voices } from "./ui/voices.js";
+
+/** @type {[string, CustomElementConstructor][]} */
+const ELEMENTS = [
+  ["aio-portraits", Portraits],
+  ["aio-voices", Voices],
+  ["aio-script", ScriptEditor],
+  ["aio-options", Options],
+  ["aio-generate", Generate],
+  ["aio-stage", Stage],
+  ["aio-history", History],
+];
+
+/** Show the connection when it is not as it should be. @param {LiveFeed} feed */
+function watchConnection(feed) {
+  const strip = byId("connection");
+  feed.addEventListener("connection", (event) => {
+    const state = /** @type {CustomEvent<import("./api/live.js").Connection>} */ (event).detail;
+    strip.hidden = state !== "offline";
+    document.documentElement.dataset.connection = state;
+    bindText(strip, `connection.${state}`);
+  });
+}
+
+/** Keep choices that still exist; a new user starts with a portrait and a voice already chosen. */
+function settleChoices() {
+  if (library.avatars.length && !library.avatar(form.value.avatarId)) {
+    form.set({ avatarId: defaultAvatar()?.avatar_id ?? null, faceIndex: null });
+  }
+  if (library.voices.length && !library.voice(form.value.voiceId)) {
+    form.set({ voiceId: defaultVoice()?.voice_id ?? null });
+  }
+}
+
+async function loadEverything() {
+  const results = await Promise.allSettled([
+    library.loadAvatars(),
+    library.loadVoices(),
+    library.loadEngines(),
+    jobs.refresh(),
+    getSystem().then((system) => bindText(byId("version"), "footer.version", { version: system.version })),
+  ]);
+  settleChoices();
+  const failed = results.find((result) => result.status === "rejected");
+  fill(byId("load-problem"), failed ? problemBox(asProblem(failed.reason)) : null);
+  return !failed;
+}
+
+async function start() {
+  await useLocale(preferredLocale());
+  for (const [name, constructor] of ELEMENTS) customElements.define(name, constructor);
+  startLanguageSwitch();
+  startEngines();
+  ignoreStrayDrops();
+  document.documentElement.dataset.ready = "true";
+
+  const feed = new LiveFeed(() => jobs.refresh());
+  feed.addEventListener("snapshot", (event) => jobs.putAll(/** @type {CustomEvent} */ (event).detail));
+  feed.addEventListener("patch", (event) => jobs.merge(/** @type {CustomEvent} */ (event).detail));
+  watchConnection(feed);
+  let complete = await loadEverything();
+  feed.start();
+  // A service that was down when the page opened: fetch what is missing when it is back.
+  feed.addEventListener("connection", async (event) => {
+    const state = /** @type {CustomEvent<string>} */ (event).detail;
+    if (state === "live" && !complete) complete = await loadEverything();
+  });
+}
+
+start().catch((error) => {
+  document.documentElement.dataset.ready = "true";
+  console.error(error);
+  document.title = t("app.name");
+});

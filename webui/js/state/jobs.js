@@ -1,0 +1,150 @@
+/**
+ * The jobs that the page knows. The service holds the truth; this is a copy, kept fresh by
+ * `LiveFeed`. Fires `change` whenever a job came, changed or went.
+ */
+import * as api from "../api/endpoints.js";
+
+/** @typedef {import("../types.js").Job} Job */
+/** @typedef {import("../types.js").JobPatch} JobPatch */
+/** @typedef {import("../types.js").StageName} StageName */
+
+const PAGE_SIZE = 12;
+
+/** @type {StageName[]} */
+export const STAGES = ["script", "speech", "video", "finish"];
+
+/** @param {{status: string}} job */
+export const isFinished = (job) => ["completed", "failed", "cancelled"].includes(job.status);
+
+/** @param {{status: string}} job */
+export const isActive = (job) => !isFinished(job);
+
+class JobStore extends EventTarget {
+  /** @type {Map<string, Job>} */
+  #jobs = new Map();
+  /** Deleted here: late news about them must not bring them back. @type {Set<string>} */
+  #gone = new Set();
+  /** @type {Set<string>} */
+  #fetching = new Set();
+  /** @type {string|null} */
+  #cursor = null;
+  hasMore = false;
+  loaded = false;
+
+  /** Newest first. @returns {Job[]} */
+  list() {
+    return [...this.#jobs.values()].sort(
+      (a, b) => b.created_at.localeCompare(a.created_at) || b.job_id.localeCompare(a.job_id),
+    );
+  }
+
+  /** @param {string} id */
+  get(id) {
+    return this.#jobs.get(id);
+  }
+
+  /** Read the newest page; also what polling calls. */
+  async refresh() {
+    const page = await api.listJobs({ limit: PAGE_SIZE });
+    if (!this.loaded) {
+      this.#cursor = page.next_cursor;
+      this.hasMore = page.has_more;
+      this.loaded = true;
+    }
+    const seen = new Set(page.data.map((job) => job.job_id));
+    this.putAll(page.data);
+    // Jobs that still run but have slid off the first page are asked for one by one.
+    const rest = this.list().filter((job) => isActive(job) && !seen.has(job.job_id));
+    await Promise.all(rest.map((job) => this.fetch(job.job_id).catch(() => undefined)));
+  }
+
+  async loadMore() {
+    const page = await api.listJobs({ limit: PAGE_SIZE, cursor: this.#cursor });
+    this.#cursor = page.next_cursor;
+    this.hasMore = page.has_more;
+    this.putAll(page.data);
+  }
+
+  /** @param {string} id @returns {Promise<Job>} */
+  async fetch(id) {
+    const job = await api.getJob(id);
+    this.putAll([job]);
+    return job;
+  }
+
+  /** @param {Job[]} jobs */
+  putAll(jobs) {
+    for (const job of jobs) if (!this.#gone.has(job.job_id)) this.#jobs.set(job.job_id, job);
+    this.#changed();
+  }
+
+  /**
+   * Merge news of one job. An unknown job, or one that just ended (its files are new), is read whole.
+   * @param {JobPatch} patch
+   */
+  merge(patch) {
+    const known = this.#jobs.get(patch.job_id);
+    if (known) {
+      // A tick may overtake the event that ended the job.
+      if (isFinished(known) && !(patch.status && isFinished({ status: patch.status }))) return;
+      const next = { ...known, ...patch };
+      if (patch.stage && !patch.stages) next.stages = stagesAt(patch.stage);
+      this.#jobs.set(patch.job_id, next);
+      this.#changed();
+    }
+    if (!known || (patch.status && (isFinished({ status: patch.status }) || patch.status !== known.status))) {
+      void this.#fetchQuietly(patch.job_id);
+    }
+  }
+
+  /** @param {string} id */
+  async #fetchQuietly(id) {
+    if (this.#gone.has(id) || this.#fetching.has(id)) return;
+    this.#fetching.add(id);
+    try {
+      await this.fetch(id);
+    } catch (error) {
+      // The next poll reads it again.
+      console.info(`job ${id} could not be read yet`, error);
+    } finally {
+      this.#fetching.delete(id);
+    }
+  }
+
+  /** @param {object} body @param {string} key @returns {Promise<Job>} */
+  async create(body, key) {
+    const { job_id } = await api.createJob(body, key);
+    return this.fetch(job_id);
+  }
+
+  /** @param {string} id */
+  async cancel(id) {
+    this.putAll([await api.cancelJob(id)]);
+  }
+
+  /** @param {string} id @param {{engine?: string}} [options] @returns {Promise<Job>} */
+  async retry(id, options) {
+    const { job_id } = await api.retryJob(id, options);
+    return this.fetch(job_id);
+  }
+
+  /** @param {string} id */
+  async delete(id) {
+    await api.deleteJob(id);
+    this.#gone.add(id);
+    this.#jobs.delete(id);
+    this.#changed();
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+/** @param {StageName} stage @returns {Job["stages"]} */
+function stagesAt(stage) {
+  const at = STAGES.indexOf(stage);
+  return STAGES.map((name, n) => ({ name, status: n < at ? "completed" : n === at ? "running" : "pending" }));
+}
+
+export const jobs = new JobStore();

@@ -1,0 +1,104 @@
+/**
+ * The wire types of the service as JSDoc, so that editors and `tsc --checkJs` know them.
+ * Source: docs/api.md. This module has no code.
+ *
+ * @typedef {"queued"|"processing"|"fallback"|"completed"|"failed"|"cancelling"|"cancelled"} JobStatus
+ * @typedef {"script"|"speech"|"video"|"finish"} StageName
+ * @typedef {"pending"|"running"|"completed"|"failed"} StageState
+ *
+ * @typedef {object} JobError
+ * @property {string} code
+ * @property {string} detail
+ * @property {string|null} [hint]
+ *
+ * @typedef {object} Attempt
+ * @property {number} attempt
+ * @property {StageName} stage
+ * @property {string} engine
+ * @property {string} outcome
+ * @property {string|null} code
+ * @property {string|null} detail
+ *
+ * @typedef {object} Job
+ * @property {string} job_id
+ * @property {JobStatus} status
+ * @property {number} progress  0 to 100
+ * @property {string} message
+ * @property {string|null} fallback_reason
+ * @property {string} selected_engine
+ * @property {string} requested_engine
+ * @property {StageName|null} stage
+ * @property {{name: StageName, status: StageState}[]} stages
+ * @property {number|null} eta_seconds
+ * @property {number|null} queue_position
+ * @property {Attempt[]} attempts
+ * @property {Record<string, string|null>} artifacts
+ * @property {boolean} draft
+ * @property {string|null} notice
+ * @property {string} title
+ * @property {string} script_input
+ * @property {string} voice_id
+ * @property {string} avatar_url
+ * @property {{speed: number, pause_ms: number, language: string}} voice_settings
+ * @property {{aspect: string, resolution: string, subtitles: string}} output
+ * @property {string|null} wangp_model
+ * @property {number|null} seed
+ * @property {JobError|null} error
+ * @property {string} created_at
+ * @property {string|null} started_at
+ * @property {string|null} completed_at
+ *
+ * @typedef {Partial<Job> & {job_id: string}} JobPatch
+ *
+ * @typedef {object} Voice
+ * @property {string} voice_id
+ * @property {string} name
+ * @property {string} name_zh
+ * @property {string} name_en
+ * @property {string} language
+ * @property {string|null} gender
+ * @property {string} engine
+ * @property {string} status
+ * @property {boolean} builtin
+ * @property {boolean} default
+ *
+ * @typedef {object} VoiceCloned
+ * @property {string} voice_id
+ * @property {string} name
+ * @property {string|null} notice
+ * @property {Record<string, unknown>} report
+ *
+ * @typedef {object} Face  fractions 0..1 of the picture
+ * @property {number} x
+ * @property {number} y
+ * @property {number} w
+ * @property {number} h
+ *
+ * @typedef {object} Avatar
+ * @property {string} avatar_id
+ * @property {string} name
+ * @property {string} name_zh
+ * @property {string} name_en
+ * @property {boolean} builtin
+ * @property {boolean} default
+ * @property {number} width
+ * @property {number} height
+ * @property {Face[]} faces
+ * @property {number} chosen
+ * @property {{code: string, message: string}[]} warnings
+ * @property {string} image_url
+ * @property {string} thumbnail_url
+ *
+ * @typedef {object} Engine
+ * @property {string} name
+ * @property {string} title
+ * @property {"gpu"|"cpu"|"plugin"} kind
+ * @property {boolean} ready
+ * @property {"READY"|"STARTING"|"BUSY"|"NOT_INSTALLED"|"UNAVAILABLE"} state
+ * @property {string|null} code
+ * @property {string|null} reason
+ * @property {string|null} fix
+ * @property {string|null} disclosure
+ */
+
+export {};

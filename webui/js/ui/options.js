@@ -1,0 +1,119 @@
+/**
+ * `<aio-options>`: the shape of the video and the engine that makes it.
+ */
+import { h, fill } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
+import { form } from "../state/form.js";
+import { library } from "../state/library.js";
+import { openEngines } from "./engines.js";
+import { choice, onFields, segments, slider, textField, tick } from "./fields.js";
+
+/** Model names of the product document; the empty one lets the engine choose. */
+const WANGP_MODELS = ["", "Wan t2v 1.3B", "Wan t2v 14B", "Hunyuan Avatar", "Wan Multitalk", "Fantasy"];
+
+/** @param {string} shape */
+const shapeMark = (shape) => h("span", { class: `shape shape-${shape}`, "aria-hidden": "true" });
+
+/** @param {number} value */
+const times = (value) => `${value.toFixed(2).replace(/0$/, "")}×`;
+
+export class Options extends HTMLElement {
+  connectedCallback() {
+    this.classList.add("options");
+    fill(
+      this,
+      segments("aspect", "options.aspect", [
+        { value: "1:1", text: "options.aspect_square", mark: shapeMark("square") },
+        { value: "9:16", text: "options.aspect_tall", mark: shapeMark("tall") },
+        { value: "16:9", text: "options.aspect_wide", mark: shapeMark("wide") },
+        { value: "source", text: "options.aspect_source", mark: shapeMark("source") },
+      ]),
+      segments("subtitles", "options.subtitles", [
+        { value: "file", text: "options.subtitles_file" },
+        { value: "burn_in", text: "options.subtitles_burn_in" },
+        { value: "none", text: "options.subtitles_none" },
+      ]),
+      slider("speed", "options.speed", { min: 0.5, max: 2, step: 0.05, show: times }),
+      engineChoice(),
+      this.#advanced(),
+    );
+  }
+
+  #advanced() {
+    const models = WANGP_MODELS.map((name) => ({ value: name, text: name ? "" : "options.model_auto" }));
+    const model = choice("wangpModel", "options.model", models.slice(0, 1));
+    model.querySelector("select")?.append(...WANGP_MODELS.slice(1).map((name) => h("option", { value: name }, name)));
+    onFields(["wangpModel"], () => {
+      const select = model.querySelector("select");
+      if (select) select.value = form.value.wangpModel;
+    });
+    return h(
+      "details",
+      { class: "advanced", id: "advanced" },
+      h("summary", { t: "options.advanced" }),
+      h(
+        "div",
+        { class: "advanced-body" },
+        textField("title", "options.title", { maxlength: 200 }),
+        choice("language", "options.language", [
+          { value: "auto", text: "language.auto" },
+          { value: "zh", text: "language.zh" },
+          { value: "en", text: "language.en" },
+          { value: "ja", text: "language.ja" },
+        ]),
+        slider("pauseMs", "options.pause", {
+          min: 0,
+          max: 1500,
+          step: 50,
+          show: (value) => t("time.milliseconds", { ms: value }),
+        }),
+        segments("resolution", "options.resolution", [
+          { value: "512p", text: "options.resolution_512" },
+          { value: "720p", text: "options.resolution_720" },
+        ]),
+        model,
+        textField("prompt", "options.prompt", { hint: "options.prompt_hint", maxlength: 2000 }),
+        textField("seed", "options.seed", { id: "seed", hint: "options.seed_hint", inputmode: "numeric", maxlength: 10 }),
+        tick("allowFallback", "options.fallback"),
+      ),
+    );
+  }
+}
+
+/** The engine, each with its state, and what to do when the chosen one is not ready. */
+function engineChoice() {
+  const select = h("select", {
+    id: "engine",
+    class: "input",
+    "aria-describedby": "engine-note",
+    onchange: () => form.set({ engine: select.value }),
+  });
+  const note = h("div", { id: "engine-note", class: "engine-note quiet" });
+
+  const update = () => {
+    const automatic = h("option", { value: "auto" }, t("engine.auto"));
+    const options = library.engines.map((engine) =>
+      h("option", { value: engine.name }, `${engine.title} · ${t(`engine.state_${engine.state}`)}`),
+    );
+    fill(select, automatic, ...options);
+    const wanted = form.value.engine;
+    if (wanted !== "auto" && !library.engine(wanted) && library.engines.length) form.set({ engine: "auto" });
+    select.value = form.value.engine;
+    const engine = library.engine(form.value.engine);
+    const more = h("button", { type: "button", class: "link-button", t: "engine.open", onclick: openEngines });
+    if (!engine) {
+      const onlyDraft = library.engines.length > 0 && library.engines.every((item) => !item.ready || item.name === "draft");
+      fill(note, h("span", { t: onlyDraft ? "engine.auto_draft_note" : "engine.auto_note" }), " ", more);
+    } else if (engine.ready) {
+      fill(note, h("span", { t: engine.name === "draft" ? "engine.draft_note" : "engine.ready_note" }));
+    } else {
+      note.classList.add("is-warning");
+      fill(note, h("span", {}, engine.reason ?? t(`engine.state_${engine.state}`)), " ", more);
+    }
+    note.classList.toggle("is-warning", Boolean(engine && !engine.ready));
+  };
+  onFields(["engine"], update);
+  library.addEventListener("engines", update);
+  document.addEventListener("localechange", update);
+  return h("div", { class: "field" }, h("label", { class: "field-label", for: "engine", t: "options.engine" }), select, note);
+}

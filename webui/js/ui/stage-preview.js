@@ -1,0 +1,35 @@
+/**
+ * What the next video will show: the chosen portrait in the chosen shape.
+ */
+import { h, fill } from "../lib/dom.js";
+import { form } from "../state/form.js";
+import { displayName, library } from "../state/library.js";
+import { onFields } from "./fields.js";
+import { icon } from "./icons.js";
+
+/**
+ * Give a frame the shape of a video.
+ * @param {HTMLElement} frame
+ * @param {string} aspect
+ * @param {import("../types.js").Avatar} [avatar]
+ */
+export function shapeFrame(frame, aspect, avatar) {
+  frame.dataset.aspect = aspect;
+  const ratio = aspect === "source" && avatar ? `${avatar.width} / ${avatar.height}` : aspect.replace(":", " / ");
+  frame.style.setProperty("--ratio", aspect === "source" && !avatar ? "1 / 1" : ratio);
+}
+
+/** Element that follows the composer. */
+export function stagePreview() {
+  const frame = h("div", { class: "frame" });
+  const update = () => {
+    const avatar = library.avatar(form.value.avatarId);
+    shapeFrame(frame, form.value.aspect, avatar);
+    if (avatar) fill(frame, h("img", { class: "frame-picture", src: avatar.image_url, alt: displayName(avatar) }));
+    else fill(frame, h("div", { class: "frame-empty" }, icon("person"), h("p", { t: "stage.no_portrait" })));
+  };
+  onFields(["avatarId", "aspect"], update);
+  library.addEventListener("avatars", update);
+  document.addEventListener("localechange", update);
+  return h("div", { class: "stage-preview" }, frame, h("p", { class: "quiet stage-caption", t: "stage.preview_caption" }));
+}

@@ -1,0 +1,101 @@
+/**
+ * `<aio-stage>`: the preview of the next video, or the job that is open.
+ */
+import { h, fill } from "../lib/dom.js";
+import { bindText, t } from "../lib/i18n.js";
+import { percent } from "../lib/format.js";
+import { firstLine } from "../lib/text.js";
+import { isActive, jobs } from "../state/jobs.js";
+import { closeJob, openJobId } from "../state/route.js";
+import { announce } from "./announce.js";
+import { icon } from "./icons.js";
+import { JobPanel, statusBadge } from "./job-panel.js";
+import { asProblem, problemBox } from "./problem.js";
+import { stagePreview } from "./stage-preview.js";
+
+export class Stage extends HTMLElement {
+  #title = h("h2", { id: "stage-title", class: "stage-title", tabindex: "-1" });
+  #badge = h("span", { class: "stage-badge" });
+  #close = h("button", { type: "button", class: "button button-small", t: "stage.new" }, icon("plus"));
+  #body = h("div", { class: "stage-body" });
+  #preview = stagePreview();
+  /** @type {JobPanel|null} */
+  #panel = null;
+  /** What was last said about the job. */
+  #said = "";
+
+  connectedCallback() {
+    this.classList.add("card", "stage");
+    fill(this, h("header", { class: "stage-head" }, this.#title, this.#badge, this.#close), this.#body);
+    this.#close.addEventListener("click", () => {
+      closeJob();
+      document.getElementById("script")?.focus();
+    });
+    addEventListener("hashchange", () => void this.#route(true));
+    addEventListener("popstate", () => void this.#route(false));
+    jobs.addEventListener("change", () => this.#update());
+    document.addEventListener("localechange", () => this.#update());
+    void this.#route(false);
+  }
+
+  /** @param {boolean} byUser  whether to bring the stage into view */
+  async #route(byUser) {
+    const id = openJobId();
+    this.#said = "";
+    if (!id) {
+      this.#panel = null;
+      fill(this.#body, this.#preview);
+      this.#update();
+      return;
+    }
+    if (this.#panel?.id !== id) {
+      this.#panel = new JobPanel(id);
+      fill(this.#body, this.#panel.element);
+    }
+    if (byUser) {
+      this.scrollIntoView({ block: "nearest" });
+      this.#title.focus({ preventScroll: true });
+    }
+    this.#update();
+    try {
+      await jobs.fetch(id);
+    } catch (error) {
+      if (openJobId() === id && !jobs.get(id)) fill(this.#body, problemBox(asProblem(error)));
+    }
+  }
+
+  #update() {
+    const id = openJobId();
+    const job = id ? jobs.get(id) : undefined;
+    this.#close.hidden = !id;
+    if (id && !job && this.#panel?.shown) {
+      // It was deleted, here or in another tab.
+      closeJob();
+      return;
+    }
+    if (!job) {
+      delete this.#title.dataset.i18n;
+      bindText(this.#title, id ? "stage.loading" : "stage.preview");
+      fill(this.#badge);
+      document.title = t("app.name");
+      return;
+    }
+    delete this.#title.dataset.i18n;
+    this.#title.textContent = job.title || firstLine(job.script_input);
+    fill(this.#badge, statusBadge(job));
+    this.#panel?.update(job);
+    document.title = isActive(job) ? `${percent(job.progress)} · ${t("app.name")}` : t("app.name");
+    this.#say(job);
+  }
+
+  /** Spoken at each new stage or status, not at each percent. @param {import("../types.js").Job} job */
+  #say(job) {
+    const now = `${job.status}|${job.stage ?? ""}`;
+    if (now === this.#said) return;
+    const first = this.#said === "";
+    this.#said = now;
+    if (first) return;
+    const stage = isActive(job) && job.stage ? t(`stage.${job.stage}`) : "";
+    announce([t(`status.${job.status}`), stage].filter(Boolean).join(" · "));
+  }
+}
