@@ -33,7 +33,7 @@ async def create_avatar(
 
 @router.get("")
 async def list_avatars(services: ServicesDep) -> AvatarList:
-    return AvatarList(data=await services.avatars.list())
+    return AvatarList(data=await services.avatars.all())
 
 
 @router.get("/{avatar_id}")

@@ -32,7 +32,7 @@ async def clone_voice(
 @router.get("/voices")
 async def list_voices(services: ServicesDep) -> VoiceList:
     """Built-in voices first, then the caller's own, newest first."""
-    return VoiceList(data=await services.voices.list())
+    return VoiceList(data=await services.voices.all())
 
 
 @router.get("/voices/{voice_id}")
@@ -55,5 +55,5 @@ async def preview_voice(
     services: ServicesDep, voice_id: str, body: PreviewRequest | None = None
 ) -> FileResponse:
     """A short WAV in this voice."""
-    path = await services.voices.preview(voice_id, body or PreviewRequest())
+    path = await services.voices.preview(voice_id, body or PreviewRequest.model_validate({}))
     return FileResponse(path, media_type="audio/wav", headers={"Cache-Control": "no-store"})

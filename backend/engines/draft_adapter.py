@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from backend.engines.base import READY, BaseEngineAdapter, Readiness
-from backend.engines.supervisor import ProgressUpdate, TaskRequest, WorkerSupervisor
+from backend.engines.supervisor import WorkerSupervisor
+from backend.engines.worker_types import ProgressUpdate, TaskRequest
 from backend.models.codes import ErrorCode
 from backend.models.errors import EngineFailure
 from backend.utils.clock import iso_from_ms

@@ -56,7 +56,7 @@ class _JobFilter(logging.Filter):
 class LineFormatter(logging.Formatter):
     """`2026-01-31T08:00:00.123Z INFO [job_…] message`; newlines of a message are escaped too."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 Request = TypeVar("Request", contravariant=True)
-Update = TypeVar("Update")
+Update = TypeVar("Update", covariant=True)
 Result = TypeVar("Result", covariant=True)
 
 

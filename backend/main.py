@@ -1,0 +1,79 @@
+"""The app: `create_app(settings)` is the factory, `app` is what `uvicorn backend.main:app` loads.
+
+Importing this module reads no setting and touches no file: settings are read when the app is first used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Sequence
+
+from fastapi import FastAPI
+
+from backend import __version__
+from backend.api.errors import install_error_handlers
+from backend.api.guards import MULTIPART_OVERHEAD_BYTES, GuardMiddleware, HostPolicy, KeyPolicy
+from backend.api.routes import install_routes
+from backend.api.webui import install_webui
+from backend.engines.base import BaseEngineAdapter
+from backend.services.container import running_services
+from backend.services.portrait_fetch import Fetcher
+from backend.utils.config import BUNDLE_DIR, Settings, load_settings
+
+
+def _stop_the_service(error: BaseException) -> None:
+    """A background task died: end in good order, so that whoever started us sees it and can restart."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    adapters: Sequence[BaseEngineAdapter] = (),
+    fetcher: Fetcher | None = None,
+) -> FastAPI:
+    """An app over `settings` (default: environment and .env) with `adapters` beside the built-in engines."""
+    chosen = settings or load_settings()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with running_services(
+            chosen, adapters=adapters, fetcher=fetcher, on_death=_stop_the_service
+        ) as services:
+            app.state.services = services
+            yield
+
+    app = FastAPI(
+        title="All-in-one",
+        version=__version__,
+        description="A voice, a portrait and a script become a talking video, on one's own machine.",
+        lifespan=lifespan,
+        # The interactive pages load scripts from a CDN, which the content security policy forbids.
+        docs_url=None,
+        redoc_url=None,
+    )
+    install_error_handlers(app)
+    install_routes(app)
+    install_webui(app, BUNDLE_DIR / "webui")
+    key = chosen.api_key.get_secret_value() if chosen.api_key else None
+    app.add_middleware(
+        GuardMiddleware,
+        hosts=HostPolicy(chosen.host, chosen.extra_hosts),
+        key=KeyPolicy(key),
+        upload_limits={
+            "/api/voice/clone": (chosen.max_audio_mib << 20) + MULTIPART_OVERHEAD_BYTES,
+            "/api/avatars": (chosen.max_image_mib << 20) + MULTIPART_OVERHEAD_BYTES,
+        },
+    )
+    return app
+
+
+def __getattr__(name: str) -> FastAPI:
+    """`app`, made when uvicorn asks for it, so that importing the module has no effect."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    made = create_app()
+    globals()["app"] = made
+    return made

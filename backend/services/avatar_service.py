@@ -1,0 +1,228 @@
+"""Portraits: built in, uploaded, fetched by URL, or put into data/uploads by hand. Runs in the service process.
+
+Whatever the way in, a picture is looked at by the portrait probe before an engine sees it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterable, Callable
+from pathlib import Path
+
+from backend.models.codes import ErrorCode
+from backend.models.errors import InputError, RequestError
+from backend.models.library import AvatarView
+from backend.models.records import AvatarRecord, NewAvatar
+from backend.services.catalog import BuiltinAvatar, Catalog
+from backend.services.file_keeper import FileKeeper
+from backend.services.portrait_fetch import Fetcher
+from backend.services.portrait_probe import PortraitProbe
+from backend.storage.store import Store
+from backend.utils.clock import iso_from_ms
+from backend.utils.ids import is_id, new_id
+from backend.utils.sniff import sniff_file
+
+
+class AvatarService:
+    """The library of portraits and everything that `avatar_url` may be."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        catalog: Catalog,
+        files: FileKeeper,
+        probe: PortraitProbe,
+        fetcher: Fetcher,
+        uploads_dir: Path,
+        max_bytes: int,
+    ) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._files = files
+        self._probe = probe
+        self._fetcher = fetcher
+        self._uploads_dir = uploads_dir
+        self._max_bytes = max_bytes
+
+    # -- the library -------------------------------------------------------------------------------
+    async def all(self) -> list[AvatarView]:
+        """The caller's own, newest first, then the built-in ones."""
+        own = [_own_view(record) for record in await self._store.avatars.list_all()]
+        return [_builtin_view(avatar) for avatar in self._catalog.avatars] + own
+
+    async def get(self, avatar_id: str) -> AvatarView:
+        builtin = self._catalog.avatar(avatar_id)
+        if builtin is not None:
+            return _builtin_view(builtin)
+        return _own_view(await self._store.avatars.get(avatar_id))
+
+    async def create(self, chunks: AsyncIterable[bytes], *, name: str) -> AvatarView:
+        """Store an uploaded portrait with what was found in it."""
+        avatar_id = new_id("avatar")
+        try:
+            upload = await self._files.receive(chunks, avatar_id, max_bytes=self._max_bytes)
+            sniffed = await asyncio.to_thread(sniff_file, upload)
+            if sniffed is None or sniffed.kind != "image":
+                raise InputError(
+                    ErrorCode.IMAGE_UNREADABLE,
+                    "That file is not a picture that can be read.",
+                    hint="Use a JPEG, PNG, WebP or HEIC picture.",
+                )
+            found = await self._probe.probe(upload, ticket=avatar_id, work_dir=upload.parent)
+            picture = await self._files.keep_upload(
+                found.picture, "avatar", extension="png", media_type="image/png", original_name=name
+            )
+            thumbnail = await self._files.keep_upload(
+                found.thumbnail, "avatar", extension="jpg", media_type="image/jpeg"
+            )
+            source = await self._files.keep_upload(
+                upload,
+                "avatar",
+                extension=sniffed.extension,
+                media_type=sniffed.media_type,
+                original_name=name,
+            )
+            record = await self._store.avatars.create(
+                NewAvatar(avatar_id, name, picture, thumbnail, source, profile=found.data)
+            )
+        finally:
+            await self._files.drop_ticket(avatar_id)
+        return _own_view(record)
+
+    async def delete(self, avatar_id: str) -> None:
+        if self._catalog.avatar(avatar_id) is not None:
+            raise RequestError(
+                ErrorCode.VALIDATION_FAILED,
+                "Built-in portraits cannot be deleted.",
+                hint="Delete a portrait of your own.",
+            )
+        await self._files.purge(await self._store.avatars.delete(avatar_id))
+
+    async def image(self, avatar_id: str) -> tuple[Path, str]:
+        """The picture that engines get, and its media type."""
+        builtin = self._catalog.avatar(avatar_id)
+        if builtin is not None:
+            return builtin.image, "image/png"
+        record = await self._store.avatars.get(avatar_id)
+        file = await self._store.files.get(record.file_id)
+        return self._files.path(file.rel_path), file.media_type
+
+    async def thumbnail(self, avatar_id: str) -> tuple[Path, str]:
+        builtin = self._catalog.avatar(avatar_id)
+        if builtin is not None:
+            is_png = builtin.thumbnail.suffix == ".png"
+            return builtin.thumbnail, "image/png" if is_png else "image/jpeg"
+        record = await self._store.avatars.get(avatar_id)
+        file = await self._store.files.get(record.thumbnail_file_id or record.file_id)
+        return self._files.path(file.rel_path), file.media_type
+
+    # -- avatar_url --------------------------------------------------------------------------------
+    def is_stored(self, avatar_url: str) -> bool:
+        """Whether `avatar_url` names a portrait that was looked at already: an id."""
+        return is_id(avatar_url, "avatar")
+
+    async def check(self, avatar_url: str) -> str | None:
+        """Refuse what cannot work before a job is accepted; returns the file id to hold, if there is one.
+
+        Whether a URL can really be fetched is found out when the job runs.
+        """
+        if self.is_stored(avatar_url):
+            if self._catalog.avatar(avatar_url) is not None:
+                return None
+            return (await self._store.avatars.get(avatar_url)).file_id
+        if _is_url(avatar_url):
+            self._fetcher.check(avatar_url)
+            return None
+        await asyncio.to_thread(self._local_path, avatar_url)
+        return None
+
+    async def prepare(
+        self, avatar_url: str, *, ticket: str, work_dir: Path, cancelled: Callable[[], bool]
+    ) -> Path:
+        """Fetch or copy the picture into `work_dir`, look at it, and return the one for the engines."""
+        given = work_dir / "given-picture"
+        if _is_url(avatar_url):
+            await self._fetcher.fetch_image(avatar_url, given)
+        else:
+            source = await asyncio.to_thread(self._local_path, avatar_url)
+            await asyncio.to_thread(shutil.copyfile, source, given)
+        found = await self._probe.probe(given, ticket=ticket, work_dir=work_dir, cancelled=cancelled)
+        return found.picture
+
+    def _local_path(self, avatar_url: str) -> Path:
+        """A picture inside data/uploads, whether written as a bare name, `data/uploads/…` or absolute."""
+        root = self._uploads_dir.resolve()
+        text = avatar_url.replace("\\", "/")
+        for prefix in ("./", "data/uploads/", "uploads/"):
+            text = text.removeprefix(prefix)
+        try:
+            path = (root / text).resolve()
+        except (OSError, ValueError) as error:
+            raise _outside() from error
+        if not path.is_relative_to(root) or path == root:
+            raise _outside()
+        if not path.is_file():
+            raise InputError(
+                ErrorCode.AVATAR_NOT_FOUND,
+                "There is no such picture in data/uploads.",
+                hint="Put the picture into data/uploads, or upload it with POST /api/avatars.",
+            )
+        if path.stat().st_size > self._max_bytes:
+            raise InputError(
+                ErrorCode.TOO_LARGE,
+                f"The picture is larger than {self._max_bytes >> 20} MiB.",
+                hint="Use a smaller picture, or raise MAX_IMAGE_MIB in .env.",
+            )
+        return path
+
+
+def _is_url(text: str) -> bool:
+    return "://" in text or text.lower().startswith(("http:", "https:", "data:", "file:", "ftp:", "blob:"))
+
+
+def _outside() -> InputError:
+    return InputError(
+        ErrorCode.FETCH_REFUSED,
+        "A local path must lie inside data/uploads.",
+        hint="Put the picture into data/uploads, or upload it with POST /api/avatars.",
+    )
+
+
+def _builtin_view(avatar: BuiltinAvatar) -> AvatarView:
+    return AvatarView(
+        avatar_id=avatar.avatar_id,
+        name=avatar.name_en,
+        name_zh=avatar.name_zh,
+        name_en=avatar.name_en,
+        builtin=True,
+        default=avatar.is_default,
+        width=avatar.width,
+        height=avatar.height,
+        faces=list(avatar.faces),
+        chosen=0,
+        warnings=[],
+        image_url=f"/api/avatars/{avatar.avatar_id}/image",
+        thumbnail_url=f"/api/avatars/{avatar.avatar_id}/thumbnail",
+    )
+
+
+def _own_view(record: AvatarRecord) -> AvatarView:
+    profile = record.profile
+    return AvatarView(
+        avatar_id=record.avatar_id,
+        name=record.name,
+        name_zh=record.name,
+        name_en=record.name,
+        builtin=False,
+        default=False,
+        width=profile["width"],
+        height=profile["height"],
+        faces=profile["faces"],
+        chosen=profile["chosen"],
+        warnings=profile["warnings"],
+        image_url=f"/api/avatars/{record.avatar_id}/image",
+        thumbnail_url=f"/api/avatars/{record.avatar_id}/thumbnail",
+        created_at=iso_from_ms(record.created_at),
+    )

@@ -1,0 +1,215 @@
+"""The one place where everything is wired. Runs in the service process.
+
+`start_services` takes settings to running services in the order that makes a crash harmless: folders, lock,
+database, sweep of left-over processes, reaping of lost jobs, and only then the dispatcher.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+from backend.engines.base import BaseEngineAdapter
+from backend.engines.draft_adapter import DraftAdapter
+from backend.engines.infinitetalk_adapter import InfiniteTalkAdapter
+from backend.engines.registry import EngineRegistry
+from backend.engines.supervisor import WorkerSupervisor
+from backend.engines.wan2gp_adapter import Wan2GPAdapter
+from backend.services.avatar_service import AvatarService
+from backend.services.catalog import Catalog
+from backend.services.dispatcher import Dispatcher
+from backend.services.engine_router import EngineRouter, register_engines
+from backend.services.event_bus import EventBus
+from backend.services.event_stream import EventService
+from backend.services.file_keeper import FileKeeper
+from backend.services.finish_service import FinishService
+from backend.services.job_service import JobService
+from backend.services.local_executor import LocalExecutor
+from backend.services.portrait_fetch import Fetcher
+from backend.services.portrait_probe import PortraitProbe
+from backend.services.speech_service import SpeechService
+from backend.services.stage_runner import StageRunner
+from backend.services.system_service import SystemService
+from backend.services.voice_service import VoiceService
+from backend.services.worker_fleet import WorkerNotes, cpu_worker, sweep_left_overs
+from backend.storage.migrations import MIGRATIONS
+from backend.storage.setup import InstanceLock, prepare_directories
+from backend.storage.store import Store, open_store
+from backend.utils.clock import Clock, SystemClock
+from backend.utils.config import BASE_DIR, BUNDLE_DIR, Settings
+from backend.utils.logger import app_logger, configure_logging
+from backend.utils.media.ffmpeg import Ffmpeg, locate_ffmpeg
+
+ASSETS_DIR = BUNDLE_DIR / "assets"
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the HTTP layer may use."""
+
+    jobs: JobService
+    voices: VoiceService
+    avatars: AvatarService
+    events: EventService
+    system: SystemService
+
+
+@contextlib.asynccontextmanager
+async def running_services(
+    settings: Settings,
+    *,
+    adapters: Sequence[BaseEngineAdapter] = (),
+    clock: Clock | None = None,
+    fetcher: Fetcher | None = None,
+    on_death: Callable[[BaseException], None],
+) -> AsyncIterator[Services]:
+    """Everything from folders to dispatcher; undone in reverse order, whatever happens.
+
+    `adapters` are engines beside the built-in ones. `on_death` hears of a background task that died.
+    """
+    clock = clock or SystemClock()
+    boot_id = f"boot-{secrets.token_hex(8)}"
+    async with contextlib.AsyncExitStack() as stack:
+        layout = await asyncio.to_thread(prepare_directories, settings.data_dir, settings.logs_dir)
+        lock = InstanceLock(layout.data)
+        await asyncio.to_thread(lock.acquire)
+        stack.callback(lock.release)
+        stack.callback(configure_logging(layout.logs, settings.log_level))
+        app_logger.info("starting %s with data in %s", boot_id, layout.data)
+
+        bus = EventBus(per_job=settings.sse_max_per_job, total=settings.sse_max_subscribers)
+        store = await open_store(layout, clock, on_events=bus.publish, max_queued=settings.queue_limit)
+        stack.push_async_callback(store.close)
+        stack.callback(bus.close)
+
+        notes = WorkerNotes(store.workers, boot_id)
+        await sweep_left_overs(store.workers, boot_id)
+        stack.push_async_callback(notes.settle)
+
+        catalog = Catalog(ASSETS_DIR)
+        await asyncio.to_thread(catalog.load)
+        binary = await asyncio.to_thread(locate_ffmpeg)
+        workers = {
+            name: cpu_worker(name, title, settings, ffmpeg=binary, clock=clock, notes=notes)
+            for name, title in (("speech", "Speech"), ("draft", "Draft (CPU)"))
+        }
+        for worker in workers.values():
+            await worker.start()
+            stack.push_async_callback(worker.stop)
+
+        services, dispatcher = _wire(
+            settings,
+            store,
+            bus,
+            catalog,
+            Ffmpeg(binary, settings.threads),
+            workers,
+            adapters,
+            clock,
+            fetcher or Fetcher(settings.fetch_proxy),
+            boot_id,
+            on_death,
+        )
+        report = await store.jobs.reap_lost(boot_id)
+        if report.requeued or report.failed or report.cancelled:
+            app_logger.warning("jobs of a crashed service: %s", report)
+        stop_listening = bus.listen(lambda _events: dispatcher.wake())
+        stack.callback(stop_listening)
+        await dispatcher.start()
+        stack.push_async_callback(dispatcher.stop)
+        app_logger.info("ready")
+        yield services
+        app_logger.info("stopping")
+
+
+def _wire(
+    settings: Settings,
+    store: Store,
+    bus: EventBus,
+    catalog: Catalog,
+    ffmpeg: Ffmpeg,
+    workers: dict[str, WorkerSupervisor],
+    adapters: Sequence[BaseEngineAdapter],
+    clock: Clock,
+    fetcher: Fetcher,
+    boot_id: str,
+    on_death: Callable[[BaseException], None],
+) -> tuple[Services, Dispatcher]:
+    handlers = BUNDLE_DIR / "workers"
+    registry = EngineRegistry()
+    register_engines(
+        registry,
+        (
+            InfiniteTalkAdapter(BASE_DIR / "infinitetalk_core", handlers / "infinitetalk" / "handler.py"),
+            Wan2GPAdapter(BASE_DIR / "wan2gp_core", handlers / "wan2gp" / "handler.py"),
+            DraftAdapter(workers["draft"]),
+            *adapters,
+        ),
+    )
+    router = EngineRouter(registry)
+    files = FileKeeper(store)
+    speech = SpeechService(workers["speech"])
+    voices = VoiceService(
+        store=store,
+        catalog=catalog,
+        files=files,
+        speech=speech,
+        clock=clock,
+        cache_dir=settings.cache_dir / "previews",
+        max_bytes=settings.max_audio_mib << 20,
+    )
+    avatars = AvatarService(
+        store=store,
+        catalog=catalog,
+        files=files,
+        probe=PortraitProbe(workers["draft"]),
+        fetcher=fetcher,
+        uploads_dir=settings.uploads_dir,
+        max_bytes=settings.max_image_mib << 20,
+    )
+    stages = StageRunner(
+        files=files,
+        voices=voices,
+        avatars=avatars,
+        speech=speech,
+        finish=FinishService(ffmpeg, ASSETS_DIR),
+        deadline_s=settings.job_deadline_s,
+    )
+    executor = LocalExecutor(
+        store=store.jobs,
+        stages=stages,
+        router=router,
+        voices=voices,
+        bus=bus,
+        clock=clock,
+        work_dir=settings.work_dir,
+    )
+    dispatcher = Dispatcher(
+        store.jobs,
+        executor,
+        boot_id=boot_id,
+        concurrency=settings.job_concurrency,
+        clock=clock,
+        on_death=on_death,
+    )
+    jobs = JobService(
+        store=store,
+        router=router,
+        voices=voices,
+        avatars=avatars,
+        files=files,
+        max_script_chars=settings.max_script_chars,
+        on_cancel=dispatcher.cancel,
+    )
+    system = SystemService(
+        store=store,
+        router=router,
+        workers=tuple(workers.values()),
+        data_dir=settings.data_dir,
+        schema_version=len(MIGRATIONS),
+        clock=clock,
+    )
+    return Services(jobs, voices, avatars, EventService(store.jobs, bus), system), dispatcher

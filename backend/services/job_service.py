@@ -1,0 +1,228 @@
+"""What callers may do with jobs. Runs in the service process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.models.codes import ErrorCode, JobStatus, StageName
+from backend.models.errors import RequestError
+from backend.models.job import JobCreate, JobCreated, JobPage, JobView, RetryRequest
+from backend.models.records import FileRecord, JobRecord, NewJob
+from backend.models.records import JobView as StoredView
+from backend.services.avatar_service import AvatarService
+from backend.services.catalog import stable_seed
+from backend.services.engine_router import AUTO, EngineRouter
+from backend.services.file_keeper import FileKeeper
+from backend.services.job_view import PUBLIC_ARTIFACTS, wire_view
+from backend.services.script_service import check_length
+from backend.services.voice_service import VoiceService
+from backend.storage.store import Store
+from backend.utils.ids import is_id, new_id
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file to be sent; `file_name` is what a browser saves it as."""
+
+    path: Path
+    media_type: str
+    sha256: str
+    file_name: str
+
+
+class JobService:
+    """Create, look, cancel, retry, delete, download."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        router: EngineRouter,
+        voices: VoiceService,
+        avatars: AvatarService,
+        files: FileKeeper,
+        max_script_chars: int,
+        on_cancel: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._router = router
+        self._voices = voices
+        self._avatars = avatars
+        self._files = files
+        self._max_script_chars = max_script_chars
+        self._on_cancel = on_cancel
+
+    # -- create ------------------------------------------------------------------------------------
+    async def create(self, request: JobCreate, *, idempotency_key: str | None) -> tuple[JobCreated, bool]:
+        """Accept a job; returns it and whether an idempotency key replayed an earlier one."""
+        check_length(request.script_input, self._max_script_chars)
+        plan = self._router.plan(request.preferred_engine, allow_fallback=request.fallback.allow)
+        inputs = {
+            role: file_id
+            for role, file_id in (
+                ("voice", await self._voices.check(request.voice_id)),
+                ("portrait", await self._avatars.check(request.avatar_url)),
+            )
+            if file_id is not None
+        }
+        job_id = new_id("job")
+        body = request.model_dump(mode="json")
+        record, replayed = await self._store.jobs.enqueue(
+            NewJob(
+                job_id=job_id,
+                request=body,
+                request_sha256=_canonical_sha256(body),
+                engine_plan=plan.engines,
+                seed=stable_seed(job_id) if request.seed is None else request.seed,
+                title=request.title,
+                search_text=f"{request.title}\n{request.script_input}",
+                priority=request.priority,
+                idempotency_key=idempotency_key,
+                inputs=inputs,
+            )
+        )
+        return await self._created(record), replayed
+
+    async def _created(self, record: JobRecord) -> JobCreated:
+        position = await self._store.jobs.queue_position(record.job_id)
+        return JobCreated(
+            job_id=record.job_id,
+            selected_engine=record.selected_engine,
+            status=record.status,
+            queue_position=position or None,
+            retry_of=record.retry_of,
+        )
+
+    # -- look --------------------------------------------------------------------------------------
+    async def get(self, job_id: str) -> JobView:
+        return wire_view(await self._live(job_id))
+
+    async def _live(self, job_id: str) -> StoredView:
+        if not is_id(job_id, "job"):
+            raise RequestError(
+                ErrorCode.JOB_NOT_FOUND, "There is no such job.", hint="List the jobs with GET /api/jobs."
+            )
+        stored = await self._store.jobs.get_view(job_id)
+        if stored.job.deleted_at is not None:
+            raise RequestError(ErrorCode.GONE, "This job was deleted.", hint="Make a new one.")
+        return stored
+
+    async def page(
+        self,
+        *,
+        status: JobStatus | None,
+        engine: str | None,
+        query: str | None,
+        descending: bool,
+        limit: int,
+        cursor: str | None,
+    ) -> JobPage:
+        found = await self._store.jobs.list_page(
+            statuses=None if status is None else (status,),
+            engine=engine,
+            q=query,
+            order="desc" if descending else "asc",
+            limit=limit,
+            cursor=cursor,
+        )
+        views = [wire_view(await self._store.jobs.get_view(job.job_id)) for job in found.jobs]
+        return JobPage(data=views, has_more=found.next_cursor is not None, next_cursor=found.next_cursor)
+
+    # -- change ------------------------------------------------------------------------------------
+    async def cancel(self, job_id: str) -> JobView:
+        """Ask for a stop; the engine is told at once."""
+        await self._live(job_id)
+        await self._store.jobs.request_cancel(job_id)
+        self._on_cancel(job_id)
+        return await self.get(job_id)
+
+    async def retry(self, job_id: str, request: RetryRequest) -> JobCreated:
+        """A new job that goes on where the old one failed, or starts over."""
+        stored = await self._live(job_id)
+        if not stored.job.is_terminal:
+            raise RequestError(
+                ErrorCode.NOT_READY,
+                "The job has not ended yet.",
+                hint="Cancel it first, or wait until it has ended.",
+            )
+        original = JobCreate.model_validate(dict(stored.job.request))
+        plan = self._router.plan(
+            request.engine or original.preferred_engine, allow_fallback=original.fallback.allow
+        )
+        from_stage = (
+            StageName.SCRIPT if request.start_from == "start" else self._first_open_stage(stored, request)
+        )
+        record, _ = await self._store.jobs.new_retry(job_id, from_stage=from_stage, engine_plan=plan.engines)
+        return await self._created(record)
+
+    @staticmethod
+    def _first_open_stage(stored: StoredView, request: RetryRequest) -> StageName | None:
+        """None leaves it to the store: the first stage that is not completed.
+
+        Another engine, or an ended success (a draft to be made final), begins at the picture.
+        """
+        wants_other = request.engine is not None and request.engine != AUTO
+        if wants_other or stored.job.status is JobStatus.COMPLETED:
+            return StageName.VIDEO
+        return None
+
+    async def delete(self, job_id: str) -> None:
+        """Delete an ended job with its files."""
+        await self._live(job_id)
+        deleted = await self._store.jobs.delete(job_id)
+        await self._files.purge(deleted.files)
+
+    # -- download ----------------------------------------------------------------------------------
+    async def result(self, job_id: str) -> Download:
+        """The finished video. Raises `not_ready` until there is one."""
+        stored = await self._live(job_id)
+        job = stored.job
+        if job.result_file_id is None:
+            raise RequestError(ErrorCode.NOT_READY, *_why_no_result(job))
+        file = await self._store.files.get(job.result_file_id)
+        return self._download(file, f"{job.title or job_id}.mp4")
+
+    async def artifact(self, job_id: str, name: str) -> Download:
+        stored = await self._live(job_id)
+        found = stored.artifact(name) if name in PUBLIC_ARTIFACTS else None
+        if found is None:
+            known = ", ".join(sorted(PUBLIC_ARTIFACTS))
+            if name not in PUBLIC_ARTIFACTS:
+                raise RequestError(
+                    ErrorCode.VALIDATION_FAILED, "There is no artifact of that name.", hint=f"Known: {known}."
+                )
+            raise RequestError(
+                ErrorCode.NOT_READY, f"The job has no {name} (yet).", hint="Ask again when the job has ended."
+            )
+        if found.file.deleted_at is not None:
+            raise RequestError(
+                ErrorCode.GONE, "The file was deleted.", hint="Retry the job to make it again."
+            )
+        return self._download(found.file, f"{stored.job.title or job_id}-{name}")
+
+    def _download(self, file: FileRecord, name: str) -> Download:
+        return Download(self._files.path(file.rel_path), file.media_type, file.sha256, _safe_name(name))
+
+
+def _canonical_sha256(body: dict[str, object]) -> str:
+    text = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _why_no_result(job: JobRecord) -> tuple[str]:
+    if job.status is JobStatus.FAILED:
+        return ("The job failed, so there is no video.",)
+    if job.status is JobStatus.CANCELLED:
+        return ("The job was cancelled, so there is no video.",)
+    return ("The video is not finished yet.",)
+
+
+def _safe_name(name: str) -> str:
+    """A title as a file name on every system: no separators, no control characters, not too long."""
+    kept = "".join("_" if char in '\\/:*?"<>|' or ord(char) < 32 else char for char in name)
+    stem, dot, extension = kept.rpartition(".")
+    return f"{stem.strip('. ')[:100] or 'video'}{dot}{extension}"

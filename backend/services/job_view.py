@@ -1,0 +1,80 @@
+"""From stored rows to the job on the wire. Pure; runs in the service process."""
+
+from __future__ import annotations
+
+from backend.models.codes import TERMINAL_STATES, ErrorCode, StageName
+from backend.models.job import AttemptView, ErrorView, JobCreate, JobView, StageView
+from backend.models.records import AttemptRecord
+from backend.models.records import JobView as StoredView
+from backend.utils.clock import iso_from_ms
+
+# What callers may download, by the key under `artifacts`. The video itself is `/result`.
+ARTIFACT_KEYS = {
+    "audio": "audio.wav",
+    "timings": "timings.json",
+    "subtitles_srt": "subtitles.srt",
+    "subtitles_vtt": "subtitles.vtt",
+    "thumbnail": "thumbnail.jpg",
+    "script": "script.json",
+}
+PUBLIC_ARTIFACTS = frozenset(ARTIFACT_KEYS.values())
+
+
+def wire_view(stored: StoredView) -> JobView:
+    """The body of `GET /api/jobs/{id}`."""
+    job = stored.job
+    request = JobCreate.model_validate(dict(job.request))
+    ended = job.state in TERMINAL_STATES
+    base = f"/api/jobs/{job.job_id}"
+    artifacts: dict[str, str | None] = {"video": f"{base}/result" if job.result_file_id else None}
+    for key, name in ARTIFACT_KEYS.items():
+        artifacts[key] = f"{base}/artifacts/{name}" if stored.artifact(name) else None
+    notices = list((job.notice or {}).get("messages", ()))
+    error = None
+    if job.error_code is not None:
+        error = ErrorView(code=job.error_code, detail=job.error_message or "", hint=job.error_hint)
+    return JobView(
+        job_id=job.job_id,
+        status=job.status,
+        progress=job.percent,
+        message=job.message,
+        fallback_reason=job.fallback_reason,
+        selected_engine=job.selected_engine,
+        requested_engine=request.preferred_engine,
+        stage=job.stage,
+        stages=[StageView(name=stage.name, status=stage.state) for stage in stored.stages],
+        eta_seconds=job.eta_s,
+        queue_position=stored.queue_position or None,
+        attempts=[_attempt_view(hop) for hop in stored.attempts],
+        artifacts=artifacts,
+        draft=job.draft,
+        notice=" ".join(notices) or None,
+        title=job.title,
+        script_input=request.script_input,
+        voice_id=request.voice_id,
+        avatar_url=request.avatar_url,
+        voice_settings=request.voice_settings,
+        output=request.output,
+        wangp_model=request.wangp_model,
+        seed=job.seed,
+        priority=job.priority,
+        metadata=request.metadata,
+        retry_of=job.retry_of,
+        error=error,
+        created_at=iso_from_ms(job.created_at),
+        started_at=iso_from_ms(job.started_at) if job.started_at is not None else None,
+        completed_at=iso_from_ms(job.finished_at) if ended and job.finished_at is not None else None,
+    )
+
+
+def _attempt_view(hop: AttemptRecord) -> AttemptView:
+    return AttemptView(
+        attempt=hop.attempt,
+        stage=StageName(hop.stage),
+        engine=hop.engine,
+        outcome=str(hop.outcome) if hop.outcome is not None else "running",
+        code=ErrorCode(hop.error_code) if hop.error_code is not None else None,
+        detail=hop.error_message or hop.detail or None,
+        started_at=iso_from_ms(hop.started_at),
+        finished_at=iso_from_ms(hop.finished_at) if hop.finished_at is not None else None,
+    )

@@ -1,0 +1,249 @@
+"""The four stages of a job: what each does and which durable files it leaves. Runs in the service process.
+
+A stage reads the artifacts of the stages before it from disk, never from memory, so it can follow a crash,
+a fallback or a retry. Everything is made in a work directory and adopted into `data/outputs/<job_id>/`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backend import __version__
+from backend.engines.base import BaseEngineAdapter
+from backend.models.codes import ErrorCode, StageName
+from backend.models.errors import EngineFailure
+from backend.models.job import JobCreate
+from backend.models.records import JobView, NewFile
+from backend.services.avatar_service import AvatarService
+from backend.services.engine_router import DRAFT_ENGINES
+from backend.services.file_keeper import FileKeeper
+from backend.services.finish_service import FinishService
+from backend.services.script_service import script_of
+from backend.services.speech_service import SpeechOrder, SpeechService
+from backend.services.voice_service import VoiceService
+
+Report = Callable[[float | None, str], None]
+
+SCRIPT_FILE = "script.json"
+PORTRAIT_FILE = "portrait.png"
+AUDIO_FILE = "audio.wav"
+TIMINGS_FILE = "timings.json"
+SILENT_FILE = "silent.mp4"
+RESULT_FILE = "video.mp4"
+# An adapter that ignores its deadline is stopped this long after it, s.
+DEADLINE_GRACE_S = 30.0
+
+DRAFT_NOTICE = "This is a draft made on the CPU. For a final video, install a GPU engine (see Engines) and retry the job."
+
+
+@dataclass(frozen=True)
+class StageInput:
+    """What every stage gets. `work_dir` is fresh and belongs to this attempt."""
+
+    view: JobView
+    request: JobCreate
+    attempt: int
+    work_dir: Path
+    report: Report
+    cancelled: Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class StageOutput:
+    """Files by artifact name, and what the stage learned."""
+
+    files: tuple[tuple[str, NewFile], ...] = ()
+    detail: Mapping[str, Any] | None = None
+
+
+class StageRunner:
+    """Runs one stage. Raises ProductError (EngineFailure, InputError) or JobCancelled."""
+
+    def __init__(
+        self,
+        *,
+        files: FileKeeper,
+        voices: VoiceService,
+        avatars: AvatarService,
+        speech: SpeechService,
+        finish: FinishService,
+        deadline_s: float,
+    ) -> None:
+        self._files = files
+        self._voices = voices
+        self._avatars = avatars
+        self._speech = speech
+        self._finish = finish
+        self._deadline_s = deadline_s
+
+    # -- script ------------------------------------------------------------------------------------
+    async def script(self, given: StageInput) -> StageOutput:
+        """The text, and the portrait when it has to be fetched or looked at first (cheap before dear)."""
+        given.report(0.0, "Preparing script and portrait")
+        text = script_of(given.request)
+        document = json.dumps({"mode": given.request.script_mode, "text": text}, ensure_ascii=False, indent=1)
+        job_id = given.view.job.job_id
+        files = [(SCRIPT_FILE, await self._files.keep_bytes(job_id, SCRIPT_FILE, document.encode()))]
+        if not self._avatars.is_stored(given.request.avatar_url):
+            portrait = await self._avatars.prepare(
+                given.request.avatar_url, ticket=job_id, work_dir=given.work_dir, cancelled=given.cancelled
+            )
+            files.append((PORTRAIT_FILE, await self._files.keep(job_id, PORTRAIT_FILE, portrait)))
+        return StageOutput(tuple(files))
+
+    # -- speech ------------------------------------------------------------------------------------
+    async def speech(self, given: StageInput) -> StageOutput:
+        given.report(None, "Synthesising speech")
+        text = await self._script_text(given.view)
+        options = given.request.voice_settings
+        speaker = await self._voices.speaker(given.request.voice_id, text, options.language)
+        speech = await self._speech.speak(
+            SpeechOrder(
+                text=text,
+                preset=speaker.preset,
+                language=options.language,
+                speed=options.speed,
+                pause_ms=options.pause_ms,
+            ),
+            job_id=given.view.job.job_id,
+            attempt=given.attempt,
+            work_dir=given.work_dir,
+            deadline_s=self._deadline_s,
+            report=given.report,
+            cancelled=given.cancelled,
+        )
+        job_id = given.view.job.job_id
+        audio = await self._files.keep(job_id, AUDIO_FILE, speech.wav)
+        timings = await self._files.keep(job_id, TIMINGS_FILE, speech.timings)
+        return StageOutput(((AUDIO_FILE, audio), (TIMINGS_FILE, timings)))
+
+    async def _script_text(self, view: JobView) -> str:
+        document = await asyncio.to_thread(self._path(view, SCRIPT_FILE).read_text, encoding="utf-8")
+        return str(json.loads(document)["text"])
+
+    # -- video -------------------------------------------------------------------------------------
+    async def video(self, given: StageInput, adapter: BaseEngineAdapter) -> StageOutput:
+        """Ask one engine for the picture. What it leaves at `output_path` is checked in the next stage."""
+        view, request = given.view, given.request
+        job_id = view.job.job_id
+        output_path = given.work_dir / SILENT_FILE
+        given.report(None, f"Generating frames with {adapter.title or adapter.name}")
+        timings = view.artifact(TIMINGS_FILE)
+        try:
+            await asyncio.wait_for(
+                adapter.process_job(
+                    job_id,
+                    request.voice_id,
+                    request.avatar_url,
+                    await self._script_text(view),
+                    audio_path=self._path(view, AUDIO_FILE),
+                    avatar_path=await self._portrait(view, request),
+                    output_path=output_path,
+                    settings={
+                        "aspect": request.output.aspect,
+                        "resolution": request.output.resolution,
+                        "face_index": request.face_index,
+                        "seed": view.job.seed,
+                        "prompt": request.prompt,
+                        "wangp_model": request.wangp_model,
+                        "timings_path": self._path(view, TIMINGS_FILE) if timings else None,
+                        "attempt": given.attempt,
+                        "work_dir": given.work_dir,
+                        "deadline_s": self._deadline_s,
+                    },
+                    report=given.report,
+                    cancelled=given.cancelled,
+                ),
+                timeout=self._deadline_s + DEADLINE_GRACE_S,
+            )
+        except (TimeoutError, asyncio.TimeoutError) as error:
+            raise EngineFailure(
+                ErrorCode.TIMEOUT,
+                f"The engine did not finish within {self._deadline_s:.0f} s.",
+                hint="Shorten the script, or raise JOB_DEADLINE_S in .env.",
+            ) from error
+        if not await asyncio.to_thread(_is_non_empty_file, output_path):
+            raise EngineFailure(
+                ErrorCode.NO_OUTPUT,
+                f"The engine {adapter.name} ended without leaving a video.",
+                hint="Try again; if it happens each time, choose another engine.",
+            )
+        return StageOutput(((SILENT_FILE, await self._files.keep(job_id, SILENT_FILE, output_path)),))
+
+    async def _portrait(self, view: JobView, request: JobCreate) -> Path:
+        if view.artifact(PORTRAIT_FILE) is not None:
+            return self._path(view, PORTRAIT_FILE)
+        path, _ = await self._avatars.image(request.avatar_url)
+        return path
+
+    # -- finish ------------------------------------------------------------------------------------
+    async def finish(self, given: StageInput) -> StageOutput:
+        """Join, check, hash. The first file is the result."""
+        view, request = given.view, given.request
+        job_id = view.job.job_id
+        timings = self._path(view, TIMINGS_FILE) if view.artifact(TIMINGS_FILE) else None
+        done = await self._finish.finish(
+            job_id=job_id,
+            work_dir=given.work_dir / "finish",
+            silent_video=self._path(view, SILENT_FILE),
+            audio=self._path(view, AUDIO_FILE),
+            timings=timings,
+            title=request.title or job_id,
+            subtitles=request.output.subtitles,
+            provenance=self._provenance(view, request),
+            report=given.report,
+            cancelled=given.cancelled,
+        )
+        made = [(RESULT_FILE, done.video), ("thumbnail.jpg", done.thumbnail)]
+        made += [("subtitles.srt", done.srt)] if done.srt else []
+        made += [("subtitles.vtt", done.vtt)] if done.vtt else []
+        files = [(name, await self._files.keep(job_id, name, path)) for name, path in made]
+        if files[0][1].blob.sha256 != done.sha256:
+            raise EngineFailure(
+                ErrorCode.NO_OUTPUT, "The checked video and the stored video differ.", hint="Check the disk."
+            )
+        return StageOutput(tuple(files), {"warnings": list(done.warnings)})
+
+    def _provenance(self, view: JobView, request: JobCreate) -> dict[str, Any]:
+        hops = [
+            {"stage": hop.stage.value, "engine": hop.engine, "outcome": str(hop.outcome)}
+            for hop in view.attempts
+            if hop.outcome is not None
+        ]
+        return {
+            "ai_generated": True,
+            "software": f"All-in-one {__version__}",
+            "engine": view.job.selected_engine,
+            "draft": view.job.selected_engine in DRAFT_ENGINES,
+            "attempts": hops,
+            "seed": view.job.seed,
+            "voice_id": request.voice_id,
+        }
+
+    def _path(self, view: JobView, name: str) -> Path:
+        artifact = view.artifact(name)
+        if artifact is None:
+            raise EngineFailure(
+                ErrorCode.INTERNAL_ERROR,
+                f"The artifact {name} of an earlier stage is missing.",
+                hint="Retry the job from the start.",
+            )
+        return self._files.path(artifact.file.rel_path)
+
+
+def _is_non_empty_file(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
+# Which method runs which stage; `video` also takes its engine.
+STAGE_MESSAGES: dict[StageName, str] = {
+    StageName.SCRIPT: "Preparing script and portrait",
+    StageName.SPEECH: "Synthesising speech",
+    StageName.VIDEO: "Generating frames",
+    StageName.FINISH: "Joining picture and sound",
+}

@@ -1,0 +1,94 @@
+"""What this machine and this service are doing. Runs in the service process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from backend import __version__
+from backend.engines.supervisor import WorkerSupervisor
+from backend.models.codes import JobStatus
+from backend.models.library import DiskView, EngineView, QueueView, SystemView, WorkerView
+from backend.services.engine_router import EngineRouter
+from backend.storage.store import Store
+from backend.utils.clock import Clock
+
+_RUNNING = (JobStatus.PROCESSING, JobStatus.FALLBACK, JobStatus.CANCELLING)
+
+
+class SystemService:
+    """Engines, workers, queue and disk at one moment."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        router: EngineRouter,
+        workers: Sequence[WorkerSupervisor],
+        data_dir: Path,
+        schema_version: int,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._router = router
+        self._workers = tuple(workers)
+        self._data_dir = data_dir
+        self._schema_version = schema_version
+        self._clock = clock
+        self._started_s = clock.monotonic_s()
+
+    async def engines(self) -> list[EngineView]:
+        # Readiness looks at files, so it is asked on a thread.
+        rows = await asyncio.to_thread(self._router.engines)
+        return [
+            EngineView(
+                name=row.name,
+                title=row.title,
+                kind=row.kind,
+                ready=row.readiness.is_ready,
+                state=row.readiness.state,
+                code=row.readiness.code,
+                reason=row.readiness.reason,
+                fix=row.readiness.fix,
+                disclosure=row.disclosure,
+            )
+            for row in rows
+        ]
+
+    async def view(self) -> SystemView:
+        counts = await self._store.jobs.counts()
+        pause = await self._store.jobs.pause_state()
+        disk = await asyncio.to_thread(shutil.disk_usage, self._data_dir)
+        return SystemView(
+            version=__version__,
+            python=platform.python_version(),
+            platform=f"{platform.system()} {platform.machine()}",
+            cpu_count=os.cpu_count() or 1,
+            disk=DiskView(free_bytes=disk.free, total_bytes=disk.total),
+            queue=QueueView(
+                paused=pause.paused,
+                queued=counts[JobStatus.QUEUED],
+                running=sum(counts[status] for status in _RUNNING),
+                reason=pause.reason or None,
+            ),
+            workers=[self._worker_view(worker) for worker in self._workers],
+            engines=await self.engines(),
+            schema_version=self._schema_version,
+            uptime_seconds=round(self._clock.monotonic_s() - self._started_s, 1),
+        )
+
+    @staticmethod
+    def _worker_view(worker: WorkerSupervisor) -> WorkerView:
+        snapshot = worker.snapshot()
+        return WorkerView(
+            name=snapshot.name,
+            state=snapshot.state,
+            pid=snapshot.pid,
+            rss_mib=snapshot.rss_mib,
+            job_id=snapshot.job_id,
+            restarts=snapshot.restarts,
+        )

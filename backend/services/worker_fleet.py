@@ -1,0 +1,99 @@
+"""The workers of this machine: how each is started, and who is noted for the sweep. Service process."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from backend.engines.process_tree import ProcessIdentity, sweep_orphans
+from backend.engines.supervisor import WorkerSupervisor
+from backend.engines.worker_types import WorkerSpec
+from backend.storage.workers import WorkersRepository
+from backend.utils.clock import Clock
+from backend.utils.config import BUNDLE_DIR, Settings, worker_environment
+from backend.utils.logger import app_logger, worker_logger
+
+# Loading Kokoro or the face models from a slow disk; a GPU engine has its own figure.
+CPU_START_TIMEOUT_S = 120.0
+
+
+class WorkerNotes:
+    """Writes down which processes live, so that the next start can end what a crash left over."""
+
+    def __init__(self, workers: WorkersRepository, boot_id: str) -> None:
+        self._workers = workers
+        self._boot_id = boot_id
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def worker_spawned(self, identity: ProcessIdentity) -> None:
+        self._note(self._register(identity))
+
+    def worker_died(self, identity: ProcessIdentity, exit_code: int | None) -> None:
+        worker_logger.info("worker %s ended with %s", identity.worker_id, exit_code)
+        self._note(self._workers.forget(identity.worker_id))
+
+    async def _register(self, identity: ProcessIdentity) -> None:
+        await self._workers.register(
+            worker_id=identity.worker_id,
+            boot_id=self._boot_id,
+            engine=identity.worker_id.partition("-")[0],
+            pid=identity.pid,
+            pid_started=identity.started,
+            command=identity.command,
+        )
+
+    def _note(self, writing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(writing)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            app_logger.warning("a worker could not be noted: %s", error)
+
+    async def settle(self) -> None:
+        """Wait for notes that are being written."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+
+async def sweep_left_overs(workers: WorkersRepository, boot_id: str) -> None:
+    """End processes of earlier boots that still live; pid, start time and command must all match."""
+    left = await workers.left_over(boot_id)
+    identities = [
+        ProcessIdentity(row.worker_id, row.pid, row.pid_started, row.command) for row in left
+    ]
+    ended = await asyncio.to_thread(sweep_orphans, identities)
+    for pid in ended:
+        app_logger.warning("ended process %d, left over from an earlier start", pid)
+    for row in left:
+        await workers.forget(row.worker_id)
+
+
+def cpu_worker(
+    name: str, title: str, settings: Settings, *, ffmpeg: Path, clock: Clock, notes: WorkerNotes
+) -> WorkerSupervisor:
+    """A worker in the service's own venv: `workers/<name>/handler.py`."""
+    spec = WorkerSpec(
+        name=name,
+        title=title,
+        python=Path(sys.executable),
+        handler=f"workers.{name}.handler",
+        host_script=BUNDLE_DIR / "workers" / "host.py",
+        work_dir=settings.work_dir,
+        models_dir=settings.models_dir,
+        cache_dir=settings.cache_dir / name,
+        options={
+            "ffmpeg": str(ffmpeg),
+            "threads": settings.threads,
+            "assets_dir": str(BUNDLE_DIR / "assets"),
+        },
+        env=worker_environment(settings),
+        start_timeout_s=CPU_START_TIMEOUT_S,
+        idle_unload_s=settings.worker_idle_unload_s,
+    )
+    return WorkerSupervisor(spec, log=worker_logger, clock=clock, observer=notes)
