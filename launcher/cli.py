@@ -45,15 +45,16 @@ def main(argv: Sequence[str], runner: Runner | None = None, console: Console | N
 
 def _dispatch(arguments: argparse.Namespace, rest: Sequence[str], runner: Runner, console: Console) -> int:
     if arguments.command == "test":
-        prepare(test_environment(), runner, console, rebuild=arguments.repair)
-        return testing.run_checks(runner, console, quick=arguments.quick, pytest_arguments=rest)
+        prepare(test_environment(name=arguments.venv), runner, console, rebuild=arguments.repair)
+        options = testing.TestOptions(arguments.quick, arguments.pytest_only, arguments.venv, tuple(rest))
+        return testing.run_checks(options, runner, console)
     if arguments.command == "start":
         spec = runtime_environment()
         prepare(spec, runner, console, rebuild=arguments.repair)
         return _hand_over(spec, _run_arguments(arguments), runner)
     from launcher import inside
 
-    options = inside.RunOptions(
+    run_options = inside.RunOptions(
         host=arguments.host,
         port=arguments.port,
         demo=arguments.demo,
@@ -61,7 +62,7 @@ def _dispatch(arguments: argparse.Namespace, rest: Sequence[str], runner: Runner
         open_browser=arguments.open,
         ends_with_parent=arguments.ends_with_parent,
     )
-    return inside.run(options, runner, console)
+    return inside.run(run_options, runner, console)
 
 
 def prepare(spec: EnvironmentSpec, runner: Runner, console: Console, *, rebuild: bool = False) -> None:
@@ -104,6 +105,8 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 
     test = commands.add_parser("test", prog="test", help="run all checks; other arguments go to pytest")
     test.add_argument("--quick", action="store_true", help="leave out slow and browser tests")
+    test.add_argument("--pytest-only", action="store_true", help="leave out ruff and mypy")
+    test.add_argument("--venv", default=".venv-test", metavar="FOLDER", help="folder of the test environment")
     test.add_argument("--repair", action="store_true", help="make the test environment again first")
 
     arguments, rest = parser.parse_known_args(list(argv))

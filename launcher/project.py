@@ -38,9 +38,9 @@ def runtime_environment(root: Path = ROOT) -> EnvironmentSpec:
     return EnvironmentSpec(root / ".venv", root / "requirements.lock", "dependencies", 1500)
 
 
-def test_environment(root: Path = ROOT) -> EnvironmentSpec:
+def test_environment(root: Path = ROOT, name: str = ".venv-test") -> EnvironmentSpec:
     """`.venv-test`: the same, plus test tools; apart, so that a user's `.venv` stays lean."""
-    return EnvironmentSpec(root / ".venv-test", root / "requirements-dev.lock", "test dependencies", 2000)
+    return EnvironmentSpec(root / name, root / "requirements-dev.lock", "test dependencies", 2000)
 
 
 def python_of(folder: Path) -> Path:

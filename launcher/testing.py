@@ -7,9 +7,7 @@ shows everything that is wrong.
 from __future__ import annotations
 
 import os
-import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +24,20 @@ MODELS_CACHE = ".test-output/models"
 TYPED = ("backend", "workers", "launcher", "tools/lock.py", "build.py")
 # The quick tier: everything but real models, long fault loops and the browser.
 QUICK_MARKS = "not slow and not e2e"
+# pytest's exit status after Ctrl+C (pytest.ExitCode.INTERRUPTED).
+PYTEST_INTERRUPTED = 2
+
+
+@dataclass(frozen=True)
+class TestOptions:
+    """What the command line asked for."""
+
+    __test__ = False  # the name is not a test case of pytest's
+
+    quick: bool = False
+    pytest_only: bool = False
+    environment: str = ".venv-test"
+    pytest_arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,40 +48,38 @@ class Check:
     arguments: tuple[str, ...]
 
 
-def checks(root: Path, quick: bool, pytest_arguments: Sequence[str]) -> list[Check]:
+def checks(root: Path, options: TestOptions) -> list[Check]:
     """The checks in order; pytest comes last, so that its summary ends the output."""
     typed = tuple(name for name in TYPED if (root / name).exists())
-    marks = ("-m", QUICK_MARKS) if quick else ()
-    return [
+    marks = ("-m", QUICK_MARKS) if options.quick else ()
+    static = [
         Check("ruff check", ("-m", "ruff", "check", ".")),
         Check("ruff format", ("-m", "ruff", "format", "--check", ".")),
         Check("mypy", ("-m", "mypy", *typed)),
-        Check("pytest", ("-m", "pytest", *marks, *pytest_arguments)),
     ]
+    tests = Check("pytest", ("-m", "pytest", *marks, *options.pytest_arguments))
+    return [tests] if options.pytest_only else [*static, tests]
 
 
-def run_checks(
-    runner: Runner, console: Console, *, quick: bool, pytest_arguments: Sequence[str], root: Path = ROOT
-) -> int:
+def run_checks(options: TestOptions, runner: Runner, console: Console, root: Path = ROOT) -> int:
     """Run all checks in the test environment; OK only when each of them passed."""
-    python = str(python_of(test_environment(root).folder))
+    python = str(python_of(test_environment(root, options.environment).folder))
     cache = os.environ.get(MODELS_CACHE_VARIABLE) or str(root / MODELS_CACHE)
     env = child_environment({MODELS_CACHE_VARIABLE: cache})
     failed = []
-    results = []
-    for check in checks(root, quick, pytest_arguments):
+    for check in checks(root, options):
         console.doing(check.name)
         started = time.monotonic()
         status = runner.handover([python, *check.arguments], cwd=root, env=env)
-        results.append(
-            f"{check.name} {'ok' if status == 0 else 'FAILED'} ({time.monotonic() - started:.0f} s)"
-        )
-        if status != 0:
-            failed.append(check.name)
-        if status == Exit.INTERRUPTED or (status == 2 and check.name == "pytest" and sys.platform != "win32"):
-            break
-    console.plain("")
-    console.plain("   ".join(results))
+        if status == 0:
+            # pytest has the last word when all is well: machines read its closing line.
+            if check.name != "pytest":
+                console.ok(f"{check.name} ({time.monotonic() - started:.0f} s)")
+            continue
+        failed.append(check.name)
+        console.warn(f"{check.name} failed with status {status}")
+        if check.name == "pytest" and status == PYTEST_INTERRUPTED:
+            return Exit.INTERRUPTED
     if failed:
         console.warn("failed: " + ", ".join(failed))
         return Exit.FAILED
