@@ -18,6 +18,7 @@ Image = npt.NDArray[np.float32]
 Point = tuple[float, float]
 
 DESIGN = 1024  # design units along each side of the picture
+_TABLE = 4096  # samples of a tabulated curve
 _FIX = 6  # fractional bits of OpenCV's fixed-point polygon coordinates
 
 
@@ -48,8 +49,8 @@ def spline(points: Sequence[Point], n: int = 160, closed: bool = False) -> Image
 def profile(knots: Sequence[Point], at: Image) -> Image:
     """Monotone cubic through (position, value) knots, evaluated at `at`, held flat outside."""
     k = np.asarray(knots, np.float64)
-    curve = PchipInterpolator(k[:, 0], k[:, 1])
-    return np.asarray(curve(np.clip(at, k[0, 0], k[-1, 0])), np.float32)
+    x = np.linspace(k[0, 0], k[-1, 0], _TABLE)  # a table: whole pictures are looked up
+    return np.interp(at, x, PchipInterpolator(k[:, 0], k[:, 1])(x)).astype(np.float32)
 
 
 def ramp(stops: Sequence[tuple[float, str]], at: Image) -> Image:
@@ -58,8 +59,8 @@ def ramp(stops: Sequence[tuple[float, str]], at: Image) -> Image:
     cols = np.stack([rgb(s[1]) for s in stops])
     chans = [at[..., c] if at.ndim == 3 else at for c in range(3)]
     return np.stack(
-        [PchipInterpolator(xs, cols[:, c])(np.clip(chans[c], xs[0], xs[-1])) for c in range(3)], -1
-    ).astype(np.float32)
+        [profile(list(zip(xs, cols[:, c].tolist(), strict=True)), chans[c]) for c in range(3)], -1
+    )
 
 
 def mix(a: Image, b: Image, t: Image | float) -> Image:

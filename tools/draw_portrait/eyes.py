@@ -29,9 +29,9 @@ def lid_curves(shape: FaceShape, side: int, look: Look) -> tuple[Image, Image]:
         return spline([(CX + side * (e + dx * h), y + dy) for dx, dy in raw], 120)
 
     upper = pts([(-1.0, 6.2), (-0.90, 2.2), (-0.66, -6.5 * o), (-0.30, -13.0 * o), (0.06, -15.4 * o),
-                 (0.42, -13.4 * o), (0.76, -7.0 * o), (1.0, -0.4)])  # fmt: skip
+                 (0.40, -13.6 * o), (0.71, -7.8 * o), (0.94, -1.0)])  # fmt: skip
     lower = pts(
-        [(-1.0, 6.2), (-0.84, 8.0), (-0.52, 10.8), (-0.10, 13.6), (0.30, 13.6), (0.68, 9.4), (1.0, -0.4)]
+        [(-1.0, 6.2), (-0.84, 8.0), (-0.52, 10.2), (-0.10, 12.6), (0.30, 12.2), (0.66, 7.4), (0.94, -1.0)]
     )
     return upper, lower
 
@@ -62,7 +62,7 @@ def paint_eye(
     bag = lower[20:] + np.array([0, 5.0], np.float32)
     out = out + (0.045 * sub.stroke(bag, ((0, 1), (0.5, 5), (1, 1)), 1.8))[..., None] * rgb("#ffe8da")
     under = lower[16:-8] + np.array([0, 10.5], np.float32)
-    out = mix(out, out * rgb("#d3a08c"), 0.40 * sub.stroke(under, ((0, 2), (0.4, 4), (1, 1)), 2.2))
+    out = mix(out, out * rgb("#d3a08c"), 0.22 * sub.stroke(under, ((0, 2), (0.4, 5), (1, 1)), 3.4))
 
     # eyeball
     iris_x, iris_y, r = ex - side * 0.6, ey - 1.2, look.iris_radius
@@ -113,7 +113,7 @@ def paint_eye(
     wet = sub.stroke(lower[18:-14] - np.array([0, 0.5], np.float32), ((0, 0), (0.5, 0.9), (1, 0)), 0.35)
     out = out + (0.22 * wet)[..., None]
     line = sub.stroke(lower[30:] + np.array([0, 2.0], np.float32), ((0, 0.2), (0.7, 1.5), (1, 1.6)), 0.7)
-    out = mix(out, rgb("#54302a"), 0.50 * look.lashes * line)
+    out = mix(out, rgb("#54302a"), 0.30 * look.lashes * line)
     # upper margin and lashes
     liner = sub.stroke(upper - np.array([0, 0.6], np.float32),
                        ((0, 0.5), (0.15, 1.9), (0.5, 3.2), (0.85, 3.9), (1, 1.4)), 0.55)  # fmt: skip
@@ -126,14 +126,14 @@ def _lashes(
     sub: Canvas, upper: Image, lower: Image, side: int, look: Look, rng: np.random.Generator
 ) -> Image:
     ink = np.zeros((sub.h, sub.w), np.float32)
-    for k in np.linspace(0.14, 1.0, 46):
+    for k in np.linspace(0.16, 1.0, 58):
         p = upper[min(len(upper) - 1, int(k * (len(upper) - 1)))] + rng.normal(0, 0.35, 2)
         out = (k - 0.34) * 1.35 + rng.normal(0, 0.10)
-        length = look.lashes * (3.8 + 4.6 * k**1.6) * rng.uniform(0.75, 1.12)
+        length = look.lashes * (3.6 + 5.4 * k**1.8) * rng.uniform(0.75, 1.12)
         tip = p + np.array([side * out * length, -length * (0.95 - 0.34 * k)])
         bend = p + np.array([side * out * length * 0.62, -length * 0.26])
         path = spline([tuple(p), tuple(bend), tuple(tip)], 24)
-        ink = np.maximum(ink, sub.stroke(path, ((0, 1.35), (0.5, 0.95), (1, 0.15)), 0.18))
+        ink = np.maximum(ink, sub.stroke(path, ((0, 1.05), (0.5, 0.75), (1, 0.1)), 0.15))
     faint = np.zeros_like(ink)
     for k in np.linspace(0.34, 0.97, 26):
         p = lower[int(k * (len(lower) - 1))] + np.array([0, 1.8]) + rng.normal(0, 0.3, 2)
@@ -141,7 +141,7 @@ def _lashes(
         tip = p + np.array([side * (k - 0.4) * 1.1 * length, length * 0.8])
         path = spline([tuple(p), tuple((p + tip) / 2 + np.array([0, 0.5])), tuple(tip)], 16)
         faint = np.maximum(faint, sub.stroke(path, ((0, 0.85), (1, 0.1)), 0.15))
-    return np.asarray(np.maximum(ink, 0.30 * faint), np.float32)
+    return np.asarray(np.maximum(ink, 0.20 * faint), np.float32)
 
 
 def paint_brow(
@@ -153,17 +153,17 @@ def paint_brow(
     out = picture[where].copy()
     spine = spline([(CX + side * (e + dx), y + dy + look.brow_lift) for dx, dy in look.brow_spine], 160)
     thick = look.brow_thickness
-    widths = ((0, 0.55 * thick), (0.12, 0.9 * thick), (0.45, thick), (0.7, 0.72 * thick), (1, 0.08 * thick))
-    fill = sub.stroke(spine, widths, 2.2) * profile(((0, 0.55), (0.2, 0.9), (0.8, 1), (1, 0.9)),
+    widths = ((0, 0.45 * thick), (0.14, 0.85 * thick), (0.45, thick), (0.7, 0.72 * thick), (1, 0.08 * thick))
+    fill = sub.stroke(spine, widths, 2.2) * profile(((0, 0.25), (0.25, 0.85), (0.8, 1), (1, 0.9)),
                                                    np.clip((sub.x - spine[0, 0]) * side / 84, 0, 1))  # fmt: skip
-    out = mix(out, out * rgb("#a9806c"), 0.62 * fill)
+    out = mix(out, out * rgb("#735040"), 0.66 * fill)
     d = np.gradient(spine, axis=0)
     d /= np.hypot(d[:, 0], d[:, 1])[:, None]
     ink = np.zeros((sub.h, sub.w), np.float32)
     layer = np.zeros((sub.h * 2, sub.w * 2), np.uint8)
     fine = Canvas(sub.scale * 2, (sub.x0, sub.y0, sub.x1, sub.y1))
     for _ in range(look.brow_hairs):
-        t = rng.beta(1.05, 1.15)
+        t = rng.beta(1.2, 1.1)
         i = int(t * 159)
         wid = float(profile(widths, np.array([t], np.float32))[0])
         off = np.clip(rng.normal(0, 0.30), -0.52, 0.52)
@@ -179,12 +179,20 @@ def paint_brow(
         tip = root + along * length + d[i] * length * 0.16
         mid = (root + tip) / 2 - nrm * length * 0.07
         path = spline([tuple(root), tuple(mid), tuple(tip)], 14)
-        cv2.polylines(layer, [fine.px(path)], False, int(rng.integers(105, 190)), 2, cv2.LINE_AA, 6)
+        cv2.polylines(
+            layer,
+            [fine.px(path)],
+            False,
+            int(rng.integers(90, 190) * np.interp(t, [0, 0.16], [0.45, 1])),
+            2,
+            cv2.LINE_AA,
+            6,
+        )
         if rng.random() < 0.5:
             ink = np.maximum(
                 ink, cv2.resize(layer, (sub.w, sub.h), interpolation=cv2.INTER_AREA) / np.float32(255)
             )
             layer[:] = 0
     ink = np.maximum(ink, cv2.resize(layer, (sub.w, sub.h), interpolation=cv2.INTER_AREA) / np.float32(255))
-    out = mix(out, rgb(look.brow), np.clip(sub.blur(np.asarray(ink, np.float32), 0.25) * 1.05, 0, 0.92))
+    out = mix(out, rgb(look.brow), np.clip(sub.blur(np.asarray(ink, np.float32), 0.32) * 0.95, 0, 0.86))
     picture[where] = np.clip(out, 0, 1)

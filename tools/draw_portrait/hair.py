@@ -7,17 +7,20 @@ highlight depends on the angle between the light's half vector and the strand's 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from . import light
-from .canvas import Canvas, Image, Point, ramp, spline
+from .canvas import Canvas, Image, Point, ramp, rgb, spline
 from .look import Look
 
-STEPS = 56  # points per strand
+STEPS = 64  # points per strand
+
+
+BODY = int(0.90 * STEPS)  # the solid part of a mass ends here; below, only strands
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,9 @@ class Lock:
     guides: tuple[tuple[Point, ...], ...]
     strands: int
     bulge: float = 26.0
-    wave: float = 8.0
-    clumps: int = 44
+    wave: float = 12.0
+    clumps: int = 46
+    wisps: int = 110
     base_light: float = 0.0
     fill: tuple[float, float] = (0.05, 0.97)
     fringe: float = 0.03  # how far strands stray past the edges, as a share of the mass's width
@@ -59,8 +63,8 @@ class _Field:
 def lock_outline(lock: Lock) -> Image:
     """Closed outline of the solid part of a mass."""
     f = _Field(lock)
-    a = f.at(np.full(STEPS, lock.fill[0], np.float32))
-    b = f.at(np.full(STEPS, lock.fill[1], np.float32))
+    a = f.at(np.full(STEPS, lock.fill[0], np.float32))[:BODY]
+    b = f.at(np.full(STEPS, lock.fill[1], np.float32))[:BODY]
     return np.asarray(np.vstack([a, b[::-1]]), np.float32)
 
 
@@ -77,7 +81,6 @@ def paint_locks(
     cover = np.zeros((cv.h, cv.w), np.uint8)
     stops = ((0.0, look.hair_dark), (0.45, look.hair_mid), (1.0, look.hair_light), (1.5, look.hair_shine))
     half = (light.KEY + light.VIEW) / np.linalg.norm(light.KEY + light.VIEW)
-    rim_half = np.array([0.86, -0.36, 0.36], np.float32)
     dark = tuple(round(float(c) * 255) for c in ramp(stops, np.array([[0.05]], np.float32))[0, 0])
     table = np.round(ramp(stops, np.linspace(0, 1.5, 301, dtype=np.float32)[None])[0] * 255).astype(int)
     for lock in locks:
@@ -85,56 +88,102 @@ def paint_locks(
         cv2.fillPoly(layer, body, dark, cv2.LINE_AA, 6)
         cv2.fillPoly(cover, body, 255, cv2.LINE_AA, 6)
     for lock in locks:
-        f = _Field(lock)
-        t = np.linspace(0, 1, STEPS)
-        centres = np.sort(rng.uniform(0, 1, lock.clumps))
-        clump_light = rng.normal(0, 0.10, lock.clumps)
-        clump_phase = rng.uniform(0, 2 * np.pi, lock.clumps)
-        clump_drift = rng.normal(0, 0.05, lock.clumps)
-        clump_end = rng.uniform(0.86, 1.0, lock.clumps)
-        for s in range(lock.strands):
-            depth = s / lock.strands  # later strands lie on top and catch more light
-            u0 = rng.uniform(-lock.fringe, 1 + lock.fringe)
-            c = int(np.argmin(np.abs(centres - u0)))
-            pull = 0.62 * t**1.4 * rng.uniform(0.4, 1.1)
-            u = u0 + (centres[c] - u0) * pull + clump_drift[c] * t**2 + rng.normal(0, 0.006)
-            u = np.clip(u, -lock.fringe, 1 + lock.fringe)
-            p = f.at(np.asarray(u, np.float32))
-            sway = lock.wave * np.sin(2 * np.pi * 1.25 * t + clump_phase[c] * 0.5 + 2.4 * u0) * t**1.6
-            sway = (
-                sway
-                + rng.normal(0, 0.8) * np.sin(2 * np.pi * rng.uniform(0.5, 2.0) * t + rng.uniform(0, 6)) * t
-            )
-            p = p + np.stack([sway, np.zeros(STEPS)], 1).astype(np.float32)
-            z = _skull_height(p) + lock.bulge * np.sin(np.pi * np.clip(u, 0, 1))
-            g = np.gradient(np.column_stack([p, z]), axis=0)
-            g /= np.linalg.norm(g, axis=1, keepdims=True)
-            th, tl = g @ half, g @ light.KEY
-            shine = np.sqrt(np.clip(1 - (th + 0.05) ** 2, 0, 1)) ** 70
-            broad = np.sqrt(np.clip(1 - (th - 0.10) ** 2, 0, 1)) ** 16
-            soft = np.sqrt(np.clip(1 - tl**2, 0, 1))
-            rim = np.sqrt(np.clip(1 - (g @ rim_half) ** 2, 0, 1)) ** 8
-            side = np.clip(0.80 - 0.45 * (p[:, 0] - 512) / 270, 0.35, 1.2)
-            edge = np.sin(np.pi * np.clip(u * 0.9 + 0.05, 0, 1)) ** 0.5
-            root = np.clip(0.55 + 6 * t, 0, 1)
-            v = 0.07 + 0.20 * soft * side + 0.30 * broad * side + 0.42 * shine * side * (0.5 + 0.5 * depth)
-            v = (
-                v * (0.45 + 0.55 * edge) * root * (0.62 + 0.55 * depth)
-                + clump_light[c] * 0.8
-                + rng.normal(0, 0.055)
-            )
-            v = v + 0.10 * rim * np.clip((p[:, 0] - 640) / 120, 0, 1) + lock.base_light
-            v *= np.interp(t, [0, 0.55, 1], [1, 1, 0.82])
-            bgr = table[np.clip(v * 200, 0, 300).astype(int)]
-            q = cv.px(p)
-            last = int(STEPS * min(1.0, clump_end[c] + rng.normal(0, 0.03) - 0.04 * rng.random() ** 4))
-            wide = rng.choice([1, 2, 2, 3], p=[0.45, 0.25, 0.2, 0.1]) if depth < 0.75 else 1
-            for k in range(last - 1):
-                w = int(wide) if k < last * 0.82 else 1
+        for points, tones, thick in _strands(lock, rng, half):
+            q, bgr = cv.px(points), table[np.clip(tones * 200, 0, 300).astype(int)]
+            for k in range(len(q) - 1):
+                w = thick if k < 0.8 * len(q) else 1
                 cv2.line(layer, q[k], q[k + 1], tuple(bgr[k].tolist()), w, cv2.LINE_AA, 6)
                 cv2.line(cover, q[k], q[k + 1], 255, w, cv2.LINE_AA, 6)
     alpha = cv.blur(cover.astype(np.float32) / 255, 0.25)
     colour = layer.astype(np.float32) / 255
     # strands were blended towards black outside the mass: undo it, so edges keep their colour
     colour = colour / np.maximum(cover.astype(np.float32) / 255, 0.25)[..., None]
-    return picture + (np.clip(colour, 0, 1) - picture) * alpha[..., None], alpha
+    out = np.asarray(picture + (np.clip(colour, 0, 1) - picture) * alpha[..., None], np.float32)
+    return _wisps(cv, out, locks, look, rng), alpha
+
+
+def _strands(lock: Lock, rng: np.random.Generator, half: Image) -> Iterator[tuple[Image, Image, int]]:
+    """Yields (points (n, 2), tones (n,), thickness px), the deepest ringlet first.
+
+    A mass is made of `clumps` ringlets, each a tapering ribbon with its own wave, round in section: strands in
+    its middle stand out and catch light, strands at its rim sink into shade.
+    """
+    f = _Field(lock)
+    t = np.linspace(0, 1, STEPS)
+    centres = (np.arange(lock.clumps) + rng.uniform(0.1, 0.9, lock.clumps)) / lock.clumps
+    order = rng.permutation(lock.clumps)
+    per = lock.strands // lock.clumps
+    rim_half = np.array([0.86, -0.36, 0.36], np.float32)
+    for rank, c in enumerate(order):
+        u_c = centres[c]
+        top = rank / lock.clumps  # 0 deepest .. 1 on top
+        spread = rng.uniform(0.030, 0.062) * (1 if lock.clumps > 12 else 2)
+        phase = 3.0 * u_c + rng.normal(0, 0.55)
+        reach = lock.wave * rng.uniform(0.6, 1.25)
+        grow = np.clip((t - 0.30) / 0.5, 0, 1) ** 1.2
+        wave = 2 * np.pi * 2.15 * t + phase
+        sway = reach * np.sin(wave) * grow
+        heave = 0.9 * reach * np.cos(wave) * grow
+        drift = rng.normal(0, 0.045) * t**1.6
+        end = rng.uniform(0.95, 1.0)
+        taper = np.interp(t / end, [0, 0.08, 0.62, 1.0], [0.9, 1.0, 1.0, 0.8])
+        tone_c = rng.normal(0, 0.10) - 0.10 * (1 - top)
+        for s in range(per):
+            rise = s / per
+            v = rng.uniform(-1, 1) if rise < 0.6 else rng.normal(0, 0.42)
+            v_t = (
+                v * taper
+                + rng.normal(0, 0.05)
+                + 0.12 * np.sin(2 * np.pi * rng.uniform(0.6, 1.6) * t + rng.uniform(0, 6))
+            )
+            u = np.clip(u_c + drift + spread * v_t, -lock.fringe, 1 + lock.fringe)
+            p = f.at(np.asarray(u, np.float32))
+            p[:, 0] += sway * (1 + 0.10 * v)
+            z = _skull_height(p) + lock.bulge * np.sin(np.pi * np.clip(u, 0, 1)) + heave
+            g = np.gradient(np.column_stack([p, z]), axis=0)
+            g /= np.linalg.norm(g, axis=1, keepdims=True)
+            th, tl = g @ half, g @ light.KEY
+            shine = np.sqrt(np.clip(1 - (th + 0.06 + 0.03 * v) ** 2, 0, 1)) ** 90
+            broad = np.sqrt(np.clip(1 - (th - 0.12) ** 2, 0, 1)) ** 18
+            soft = np.sqrt(np.clip(1 - tl**2, 0, 1))
+            rim = np.sqrt(np.clip(1 - (g @ rim_half) ** 2, 0, 1)) ** 8
+            side = np.clip(0.78 - 0.45 * (p[:, 0] - 512) / 270, 0.34, 1.2)
+            round_ = 0.42 + 0.58 * np.sqrt(np.clip(1 - (0.92 * np.clip(v, -1, 1)) ** 2, 0, 1)) - 0.10 * v
+            edge = 0.55 + 0.45 * np.sin(np.pi * np.clip(u * 0.88 + 0.06, 0, 1)) ** 0.5
+            tone = 0.09 + (0.30 * soft + 0.42 * broad + 0.50 * shine * (0.45 + 0.55 * rise)) * side
+            tone = tone * round_ * edge * np.clip(0.5 + 6 * t, 0, 1) * (0.70 + 0.45 * rise)
+            tone += 0.20 * rim * np.clip((p[:, 0] - 640) / 120, 0, 1) * round_
+            tone += tone_c * (0.4 + tone) + rng.normal(0, 0.035) + lock.base_light
+            tone *= np.interp(t, [0, 0.6, 1], [1, 1, 0.78])
+            last = max(8, int(STEPS * min(1.0, end + rng.normal(0, 0.014) - 0.02 * abs(v) - 0.10 * rng.random() ** 2)))
+            k = np.arange(0, last, 0.5) + rng.uniform(0, 0.5)  # no two strands change tone at the same place
+            p = np.stack(
+                [np.interp(k, np.arange(STEPS), p[:, 0]), np.interp(k, np.arange(STEPS), p[:, 1])], 1
+            )
+            yield (
+                p,
+                np.interp(k, np.arange(STEPS), tone),
+                int(rng.choice([1, 2, 3], p=[0.5, 0.38, 0.12])) if rise < 0.7 else 1,
+            )
+
+
+def _wisps(cv: Canvas, picture: Image, locks: Sequence[Lock], look: Look, rng: np.random.Generator) -> Image:
+    """Loose single hairs: short ones along the hairline, fly-aways outside the mass."""
+    ink = np.zeros((cv.h, cv.w), np.uint8)
+    for lock in locks:
+        f = _Field(lock)
+        for _ in range(lock.wisps):
+            inner = rng.random() < 0.5
+            u0 = -abs(rng.normal(0, 0.035)) if inner else 1 + abs(rng.normal(0, 0.030))
+            a = int(rng.uniform(0, 0.30 if inner and rng.random() < 0.7 else 0.8) * STEPS)
+            b = min(STEPS, a + int(rng.uniform(0.08, 0.30) * STEPS))
+            k = np.arange(STEPS)
+            ease = np.clip((k - a) / max(1, b - a), 0, 1)
+            base = 0.03 if inner else 0.985
+            u = base + (u0 - base) * np.sin(np.pi * ease * rng.uniform(0.55, 1.0))
+            p = f.at(np.asarray(u, np.float32))[a:b]
+            if len(p) > 3:
+                cv2.polylines(ink, [cv.px(p)], False, int(rng.integers(30, 80 if inner else 130)), 1, cv2.LINE_AA, 6)
+    alpha = cv.blur(ink.astype(np.float32) / 255, 0.3)
+    tone = rgb(look.hair_mid)
+    return np.asarray(picture + (tone - picture) * alpha[..., None], np.float32)

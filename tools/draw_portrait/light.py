@@ -12,6 +12,7 @@ from .canvas import Canvas, Image
 
 KEY = np.array([-0.50, -0.52, 0.69], np.float32) / np.float32(np.linalg.norm([-0.50, -0.52, 0.69]))
 FILL = np.array([0.75, -0.05, 0.66], np.float32) / np.float32(np.linalg.norm([0.75, -0.05, 0.66]))
+BOUNCE = np.array([0.10, 0.80, 0.59], np.float32)
 VIEW = np.array([0, 0, 1], np.float32)
 
 
@@ -24,7 +25,7 @@ def normals(cv: Canvas, z: Image) -> Image:
 
 
 def cast_shadow(
-    cv: Canvas, z: Image, light: Image = KEY, reach: float = 190.0, softness: float = 0.16
+    cv: Canvas, z: Image, light: Image = KEY, reach: float = 190.0, softness: float = 0.30
 ) -> Image:
     """1 in light, 0 in shadow: marches towards the light at a third of the size; penumbra grows with distance."""
     f = 0.5 / cv.scale

@@ -13,6 +13,7 @@ import numpy as np
 
 from .canvas import Canvas, Image, Point, profile, smoothstep, spline
 
+LIFT = 28.0  # how far neck and shoulders were raised after they were first laid out
 CX = 512.0  # the face's axis
 
 
@@ -23,7 +24,7 @@ class FaceShape:
     #: half width of the face over y, from the skull to the chin
     half_width: tuple[Point, ...] = (
         (118, 30), (140, 84), (180, 120), (230, 141), (290, 150), (345, 153.5), (400, 153), (440, 150),
-        (480, 144), (520, 135), (550, 125), (577, 111), (602, 92), (624, 70), (641, 50), (653, 32), (660, 15), (662.5, 0),
+        (480, 144), (520, 135), (550, 125), (577, 111), (602, 94.5), (624, 75), (641, 55.5), (652, 38), (658.5, 22), (661.5, 9), (662.5, 0),
     )  # fmt: skip
     #: height of the midline over y (nose, lips and chin are added on top)
     midline: tuple[Point, ...] = (
@@ -33,13 +34,13 @@ class FaceShape:
     depth: float = 112.0
     eye_x: float = 71.0
     eye_y: float = 394.0
-    eye_half: float = 37.0  # half the length of the eye opening
-    nose_tip_y: float = 484.0
-    nose_base_y: float = 504.0
+    eye_half: float = 38.0  # half the length of the eye opening
+    nose_tip_y: float = 490.0
+    nose_base_y: float = 505.0
     nose_width: float = 33.0
     nose_height: float = 44.0
     mouth_y: float = 561.0
-    mouth_half: float = 55.0
+    mouth_half: float = 58.5
     upper_lip: float = 17.0
     lower_lip: float = 23.0
     chin_y: float = 634.0
@@ -51,7 +52,9 @@ class FaceShape:
 def face_outline(shape: FaceShape) -> Image:
     """Closed outline of the head, (n, 2)."""
     y = np.linspace(shape.half_width[0][0], shape.half_width[-1][0], 420).astype(np.float32)
-    w = profile(shape.half_width, y)
+    # drawn a hair inside the relief, whose very rim turns edge-on and would paint as a line
+    w = profile(shape.half_width, y) * np.float32(0.984)
+    y = np.where(y > 400, 400 + (y - 400) * np.float32(0.993), y)
     right = np.stack([CX + w, y], 1)
     left = np.stack([CX - w, y], 1)[::-1]
     return np.asarray(np.vstack([right, left]), np.float32)
@@ -68,10 +71,10 @@ def lip_curves(shape: FaceShape) -> dict[str, Image]:
 
     return {
         "top": mirrored(
-            [(0, -up + 3.6), (6, -up + 1.8), (13, -up), (24, -up + 3.2), (40, -up * 0.47), (m, -6.0)]
+            [(0, -up + 3.6), (6, -up + 1.8), (13, -up), (24, -up + 3.2), (40, -up * 0.47), (m, -8.4)]
         ),
-        "line": mirrored([(0, 2.0), (9, 0.9), (20, -0.8), (34, 0.0), (46, -2.6), (m, -6.2)]),
-        "bottom": mirrored([(0, lo), (13, lo - 0.6), (27, lo * 0.78), (42, lo * 0.36), (m, -5.8)]),
+        "line": mirrored([(0, 2.0), (9, 0.9), (20, -0.8), (34, 0.0), (46, -3.9), (m, -8.6)]),
+        "bottom": mirrored([(0, lo), (13, lo - 0.6), (27, lo * 0.78), (42, lo * 0.36), (m, -8.2)]),
     }
 
 
@@ -82,7 +85,7 @@ def face_height(cv: Canvas, shape: FaceShape) -> Image:
     hw = np.maximum(profile(shape.half_width, y), 1.0)
     r = np.clip(hw / 153.5, 0, 1)
     d = shape.depth * np.sqrt(np.clip(1 - (1 - r) ** 2.6, 0, 1))
-    t = np.clip(ax / hw, 0, 0.9995)
+    t = np.clip(ax / hw, 0, 0.9985)
     z = profile(shape.midline, y) + d * (1 - t**2.45) ** (1 / 2.25)
 
     def pair(cx: float, cy: float, sx: float, sy: float, angle: float = 0.0) -> Image:
@@ -95,23 +98,35 @@ def face_height(cv: Canvas, shape: FaceShape) -> Image:
     z -= 9.0 * pair(e - 30, shape.eye_y - 10, 17, 20) + 6.5 * pair(e + 4, shape.eye_y - 22, 36, 9)
     z -= 4.0 * pair(e + 2, shape.eye_y + 26, 34, 10)
     ball = np.clip(1 - ((ax - e) / 43) ** 2 - ((y - shape.eye_y) / 31) ** 2, 0, 1)
-    z += 9.0 * ball**0.8
+    z += 10.5 * ball**1.6
     # forehead
     z += 5.0 * pair(48, 268, 40, 34)
     # cheekbones and cheeks, hollow below, jaw corner
-    z += 8.0 * pair(98, 448, 38, 27, -14) + 4.0 * pair(70, 470, 26, 26)
-    z -= 4.5 * pair(118, 520, 26, 34, 18)
+    z += 9.5 * pair(98, 446, 38, 27, -14) + 5.0 * pair(70, 466, 26, 24)
+    z -= 6.0 * pair(112, 520, 26, 34, 18)
     z += shape.jaw_bulk * pair(112, 575, 26, 24)
     # nose: ridge, tip, wings
     base, tip = shape.nose_base_y, shape.nose_tip_y
     ridge = profile(
-        ((345, 0), (374, 5), (395, 9), (425, 17), (455, 27), (tip - 7, 36), (tip + 1, 37), (tip + 10, 31),
-         (base - 3, 20), (base + 6, 7), (base + 16, 0)), y)  # fmt: skip
-    width = profile(((350, 16), (390, 11.5), (430, 13), (460, 15.5), (tip, 17.5), (base + 12, 22)), y)
-    z += shape.nose_height / 44 * ridge * np.exp(-0.5 * np.abs(ax / width) ** 2.3)
-    z += 6.5 * cv.blob(CX, tip - 2, 11.5, 10)
-    z += 15.0 * pair(shape.nose_width - 8, base - 12, 9.0, 10.5)
-    z -= 4.0 * pair(shape.nose_width + 3.5, base - 11, 3.2, 9, 8)  # the crease round the wing
+        ((320, 0), (345, 0.4), (374, 3.5), (395, 7), (425, 14), (455, 22), (tip - 16, 27.5), (tip - 5, 31),
+         (tip + 4, 28.5), (base - 2, 17), (base + 6, 6.5), (base + 14, 1.5), (base + 24, 0), (base + 40, 0)), y)  # fmt: skip
+    width = profile(
+        (
+            (330, 22),
+            (350, 21),
+            (390, 15.5),
+            (430, 16),
+            (460, 17),
+            (tip, 18.5),
+            (base + 12, 24),
+            (base + 40, 25),
+        ),
+        y,
+    )
+    z += shape.nose_height / 44 * ridge * np.exp(-0.5 * np.abs(ax / width) ** 2.05)
+    z += 12.0 * cv.blob(CX, tip - 2, 13, 11)
+    z += 15.0 * pair(shape.nose_width - 9, base - 12, 9.5, 10)
+    z -= 3.0 * pair(shape.nose_width + 2.5, base - 9, 3.6, 8, 8)  # the crease round the wing
     z -= 11.0 * pair(14.5, base - 0.5, 7.0, 3.6, 12)  # nostrils
     z += 4.0 * cv.blob(CX, base, 4.5, 8)  # columella
     # folds from the nose to the mouth corners
@@ -135,8 +150,8 @@ def face_height(cv: Canvas, shape: FaceShape) -> Image:
     )
     z += (9.0 * upper * inside**0.6 + 12.0 * lower * inside**0.6).astype(np.float32)
     z += 1.5 * cv.blob(CX, my - 5, 8, 5)
-    z -= 5.5 * pair(shape.mouth_half + 2, my - 5, 6, 7)  # the corners sink in
-    z += 2.5 * pair(shape.mouth_half + 15, my + 2, 9, 16)
+    z -= 3.6 * pair(shape.mouth_half + 2, my - 5, 6, 7)  # the corners sink in
+    z += 1.2 * pair(shape.mouth_half + 15, my + 2, 9, 16)
     # hollow under the lip, chin
     z -= 7.5 * cv.blob(CX, my + 37, 30, 9)
     z += 11.0 * cv.blob(CX, shape.chin_y, 27, 19)
@@ -145,7 +160,7 @@ def face_height(cv: Canvas, shape: FaceShape) -> Image:
 
 def neck_height(cv: Canvas, shape: FaceShape) -> Image:
     """Height of neck and chest, far behind the chin, (h, w)."""
-    x, y = cv.x - CX, cv.y
+    x, y = cv.x - CX, cv.y + LIFT
     hw = profile(((560, shape.neck_half), (700, shape.neck_half), (740, shape.neck_half + 8),
                   (790, shape.neck_half + 60), (840, 260), (1024, 420)), y)  # fmt: skip
     t = np.clip(np.abs(x) / hw, 0, 0.999)
@@ -165,7 +180,16 @@ def neck_height(cv: Canvas, shape: FaceShape) -> Image:
 def neck_outline(shape: FaceShape) -> Image:
     """Closed outline of neck and shoulders, (n, 2)."""
     h = shape.neck_half
-    right = spline([(CX + h - 4, 560), (CX + h, 650), (CX + h + 4, 720), (CX + h + 30, 775), (CX + h + 120, 820),
-                    (CX + 330, 880), (CX + 400, 1030)], 200)  # fmt: skip
+    knots = [
+        (h - 4, 560),
+        (h - 1, 640),
+        (h + 1, 690),
+        (h + 7, 724),
+        (h + 36, 768),
+        (h + 110, 808),
+        (230, 850),
+        (230, 1080),
+    ]
+    right = spline([(CX + x, y - LIFT) for x, y in knots], 200)
     left = np.stack([2 * CX - right[:, 0], right[:, 1]], 1)[::-1]
     return np.asarray(np.vstack([right, left]), np.float32)

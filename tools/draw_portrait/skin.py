@@ -16,11 +16,18 @@ from .sculpt import CX, FaceShape, face_height, face_outline, lip_curves, neck_h
 def _lit(cv: Canvas, z: Image, shadow: Image) -> tuple[Image, Image]:
     """Light amount and normals for one surface."""
     n = light.normals(cv, z)
-    key = light.diffuse(n, light.KEY, 0.30) * (0.22 + 0.78 * shadow)
+    key = light.diffuse(n, light.KEY, 0.30) * (0.30 + 0.70 * shadow)
     fill = light.diffuse(n, light.FILL, 0.45)
     sky = 0.5 - 0.5 * n[..., 1]
     hollow = light.cavity(cv, z, 9, 0.12) * 0.055 + light.cavity(cv, z, 26, 0.05) * 0.075
-    amount = 0.66 * key + 0.15 * fill + 0.20 * sky * (0.5 + 0.5 * n[..., 2]) + 0.05 + hollow
+    amount = (
+        0.09 * light.diffuse(n, light.BOUNCE, 0.2)
+        + 0.66 * key
+        + 0.15 * fill
+        + 0.20 * sky * (0.5 + 0.5 * n[..., 2])
+        + 0.05
+        + hollow
+    )
     return np.asarray(amount, np.float32), n
 
 
@@ -30,16 +37,16 @@ def paint_neck(cv: Canvas, shape: FaceShape, look: Look) -> Image:
     head = cv.poly(face_outline(shape))
     n = light.normals(cv, z)
     # the head hangs in front: its shadow falls down and to the right, darkest under the jaw
-    away = cv.blur(cv.shift(head, 16, 46), 15)
+    away = cv.blur(cv.shift(head, 14, 52), 13)
     under = cv.blur(cv.shift(head, 0, 13), 8)
-    key = light.diffuse(n, light.KEY, 0.35) * (1 - 0.80 * away)
+    key = light.diffuse(n, light.KEY, 0.35) * (1 - 0.88 * away)
     amount = (
         0.60 * key + 0.15 * light.diffuse(n, light.FILL, 0.45) + 0.16 + 0.06 * light.cavity(cv, z, 9, 0.15)
     )
-    amount -= 0.10 * under
+    amount -= 0.16 * under
     lit = light.scatter(cv, np.asarray(amount, np.float32))
     colour = ramp(look.skin, lit)
-    bounce = smoothstep(away, 0.3, 1.0) * smoothstep(cv.y, 790, 700)
+    bounce = smoothstep(away, 0.3, 1.0) * smoothstep(cv.y, 760, 680)
     return mix(colour, colour * rgb("#ffe0cf"), 0.35 * bounce)
 
 
@@ -54,7 +61,7 @@ def paint_head(
     x, y = cv.x - CX, cv.y
     ax = np.abs(x)
     amount *= 1 - 0.42 * hair_shadow
-    amount *= 1 - 0.25 * smoothstep(y, 632, 668) * mask
+    amount *= 1 - 0.16 * smoothstep(y, 646, 668) * mask
     amount += 0.012 * cv.noise(rng, 26) + 0.006 * cv.noise(rng, 5)
     lit = light.scatter(cv, np.asarray(amount, np.float32))
     colour = ramp(look.skin, lit)
@@ -65,7 +72,7 @@ def paint_head(
 
     pair = lambda cx, cy, sx, sy, a=0.0: cv.blob(CX - cx, cy, sx, sy, -a) + cv.blob(CX + cx, cy, sx, sy, a)  # noqa: E731
     ex, ey = shape.eye_x, shape.eye_y
-    tint("#ffb7a6", pair(96, 462, 36, 27, -18), look.blush)
+    tint("#f9b2ab", pair(96, 458, 36, 27, -18), look.blush)
     tint("#ffbfae", cv.blob(CX, shape.nose_tip_y, 22, 15), 0.55 * look.blush + 0.12)
     tint("#ffc9b8", cv.blob(CX, shape.chin_y + 4, 26, 16), 0.30)
     tint("#f3c2b0", pair(ex, ey - 12, 36, 11, 2), 0.50)  # lids
@@ -74,9 +81,9 @@ def paint_head(
     tint("#f2d7c4", smoothstep(ax / np.maximum(1, 165), 0.72, 1.0), 0.5)
 
     # sheen: broad on the forehead, nose, cheek tops
-    oily = 0.30 + 0.7 * np.clip(cv.blob(CX, 280, 66, 40) + cv.blob(CX, 450, 9, 60) + cv.blob(CX - 1, 482, 9, 7) * 1.3
-                                + pair(92, 440, 30, 20) + 0.6 * cv.blob(CX, shape.chin_y, 18, 10), 0, 1)  # fmt: skip
-    pores = 1 + 0.16 * cv.noise(rng, 0.55) + 0.10 * cv.noise(rng, 1.3)
+    oily = 0.30 + 0.7 * np.clip(cv.blob(CX, 280, 66, 40) + 0.45 * cv.blob(CX, 440, 9, 40) + cv.blob(CX - 1, 482, 9, 7) * 1.3
+                                + 0.6 * pair(92, 440, 30, 20) + 0.6 * cv.blob(CX, shape.chin_y, 18, 10), 0, 1)  # fmt: skip
+    pores = 1 + 0.09 * cv.noise(rng, 0.55) + 0.06 * cv.noise(rng, 1.3)
     sheen = (
         (0.10 * light.gloss(n, light.KEY, 14) + 0.13 * light.gloss(n, light.KEY, 50)) * oily * pores * shadow
     )
@@ -97,10 +104,10 @@ def _nose(cv: Canvas, colour: Image, shape: FaceShape) -> Image:
         hole = spline([(CX + s * 7.5, base - 0.5), (CX + s * 12, base - 4.6), (CX + s * 19, base - 4.2),
                        (CX + s * 23.0, base - 0.2), (CX + s * 17, base + 2.0), (CX + s * 10.5, base + 2.4)],
                       80, closed=True)  # fmt: skip
-        colour = mix(colour, dark, 0.78 * cv.poly(hole, 1.3))
-        wing = spline([(CX + s * (w - 2), base - 25), (CX + s * (w + 2.4), base - 15), (CX + s * (w + 0.6), base - 5),
+        colour = mix(colour, dark, 0.70 * cv.poly(hole, 1.4))
+        wing = spline([(CX + s * (w - 2), base - 19), (CX + s * (w + 1.2), base - 12), (CX + s * (w - 0.2), base - 5),
                        (CX + s * (w - 8), base + 1)], 80)  # fmt: skip
-        colour = mix(colour, rgb("#8f4a38"), 0.36 * cv.stroke(wing, ((0, 0.4), (0.55, 3.0), (1, 1.4)), 1.5))
+        colour = mix(colour, rgb("#8f4a38"), 0.26 * cv.stroke(wing, ((0, 0.4), (0.55, 3.0), (1, 1.4)), 1.5))
     return colour
 
 
