@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from fastapi import FastAPI
 
@@ -18,6 +18,7 @@ from backend.api.guards import MULTIPART_OVERHEAD_BYTES, GuardMiddleware, HostPo
 from backend.api.routes import install_routes
 from backend.api.webui import install_webui
 from backend.engines.base import BaseEngineAdapter
+from backend.engines.worker_port import EngineWorker
 from backend.services.container import running_services
 from backend.services.portrait_fetch import Fetcher
 from backend.utils.config import BUNDLE_DIR, Settings, load_settings
@@ -33,14 +34,18 @@ def create_app(
     *,
     adapters: Sequence[BaseEngineAdapter] = (),
     fetcher: Fetcher | None = None,
+    workers: Mapping[str, EngineWorker] | None = None,
 ) -> FastAPI:
-    """An app over `settings` (default: environment and .env) with `adapters` beside the built-in engines."""
+    """An app over `settings` (default: environment and .env) with `adapters` beside the built-in engines.
+
+    `fetcher` and `workers` are seams for tests.
+    """
     chosen = settings or load_settings()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with running_services(
-            chosen, adapters=adapters, fetcher=fetcher, on_death=_stop_the_service
+            chosen, adapters=adapters, fetcher=fetcher, workers=workers, on_death=_stop_the_service
         ) as services:
             app.state.services = services
             yield

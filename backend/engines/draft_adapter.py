@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.engines.base import READY, BaseEngineAdapter, Readiness
-from backend.engines.supervisor import WorkerSupervisor
+from backend.engines.worker_port import EngineWorker
 from backend.engines.worker_types import ProgressUpdate, TaskRequest
 from backend.models.codes import ErrorCode
 from backend.models.errors import EngineFailure
@@ -23,7 +23,7 @@ class DraftAdapter(BaseEngineAdapter):
     kind = "cpu"
     title = "Draft (CPU)"
 
-    def __init__(self, supervisor: WorkerSupervisor) -> None:
+    def __init__(self, supervisor: EngineWorker) -> None:
         self._supervisor = supervisor
 
     @property

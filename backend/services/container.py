@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from backend.engines.base import BaseEngineAdapter
 from backend.engines.draft_adapter import DraftAdapter
 from backend.engines.infinitetalk_adapter import InfiniteTalkAdapter
 from backend.engines.registry import EngineRegistry
-from backend.engines.supervisor import WorkerSupervisor
+from backend.engines.worker_port import EngineWorker
 from backend.engines.wan2gp_adapter import Wan2GPAdapter
 from backend.services.avatar_service import AvatarService
 from backend.services.catalog import Catalog
@@ -44,6 +44,8 @@ from backend.utils.logger import app_logger, configure_logging
 from backend.utils.media.ffmpeg import Ffmpeg, locate_ffmpeg
 
 ASSETS_DIR = BUNDLE_DIR / "assets"
+# Handler package to the name people see.
+CPU_WORKERS = {"speech": "Speech", "draft": "Draft (CPU)"}
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,13 @@ async def running_services(
     adapters: Sequence[BaseEngineAdapter] = (),
     clock: Clock | None = None,
     fetcher: Fetcher | None = None,
+    workers: Mapping[str, EngineWorker] | None = None,
     on_death: Callable[[BaseException], None],
 ) -> AsyncIterator[Services]:
     """Everything from folders to dispatcher; undone in reverse order, whatever happens.
 
-    `adapters` are engines beside the built-in ones. `on_death` hears of a background task that died.
+    `adapters` are engines beside the built-in ones; `workers` (speech, draft) replace the real processes in
+    tests. `on_death` hears of a background task that died.
     """
     clock = clock or SystemClock()
     boot_id = f"boot-{secrets.token_hex(8)}"
@@ -92,11 +96,11 @@ async def running_services(
         catalog = Catalog(ASSETS_DIR)
         await asyncio.to_thread(catalog.load)
         binary = await asyncio.to_thread(locate_ffmpeg)
-        workers = {
-            name: cpu_worker(name, title, settings, ffmpeg=binary, clock=clock, notes=notes)
-            for name, title in (("speech", "Speech"), ("draft", "Draft (CPU)"))
-        }
-        for worker in workers.values():
+        team: dict[str, EngineWorker] = dict(workers or {})
+        for name, title in CPU_WORKERS.items():
+            if name not in team:
+                team[name] = cpu_worker(name, title, settings, ffmpeg=binary, clock=clock, notes=notes)
+        for worker in team.values():
             await worker.start()
             stack.push_async_callback(worker.stop)
 
@@ -106,7 +110,7 @@ async def running_services(
             bus,
             catalog,
             Ffmpeg(binary, settings.threads),
-            workers,
+            team,
             adapters,
             clock,
             fetcher or Fetcher(settings.fetch_proxy),
@@ -131,7 +135,7 @@ def _wire(
     bus: EventBus,
     catalog: Catalog,
     ffmpeg: Ffmpeg,
-    workers: dict[str, WorkerSupervisor],
+    workers: dict[str, EngineWorker],
     adapters: Sequence[BaseEngineAdapter],
     clock: Clock,
     fetcher: Fetcher,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backend.engines.supervisor import WorkerSupervisor
+from backend.engines.worker_port import EngineWorker
 from backend.engines.worker_types import TaskRequest
 from backend.models.codes import ErrorCode
 from backend.models.errors import EngineFailure
@@ -32,7 +32,7 @@ class ProbedPortrait:
 class PortraitProbe:
     """Runs the task `portrait_probe`."""
 
-    def __init__(self, supervisor: WorkerSupervisor) -> None:
+    def __init__(self, supervisor: EngineWorker) -> None:
         self._supervisor = supervisor
 
     async def probe(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backend.engines.supervisor import WorkerSupervisor
+from backend.engines.worker_port import EngineWorker
 from backend.engines.worker_types import ProgressUpdate, TaskRequest, TaskResult
 from backend.models.codes import ErrorCode
 from backend.models.errors import EngineFailure
@@ -55,7 +55,7 @@ class SpeechService:
 
     engine = "builtin"
 
-    def __init__(self, supervisor: WorkerSupervisor) -> None:
+    def __init__(self, supervisor: EngineWorker) -> None:
         self._supervisor = supervisor
 
     async def speak(

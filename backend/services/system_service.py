@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backend import __version__
-from backend.engines.supervisor import WorkerSupervisor
+from backend.engines.worker_port import EngineWorker
 from backend.models.codes import JobStatus
 from backend.models.library import DiskView, EngineView, QueueView, SystemView, WorkerView
 from backend.services.engine_router import EngineRouter
@@ -28,7 +28,7 @@ class SystemService:
         *,
         store: Store,
         router: EngineRouter,
-        workers: Sequence[WorkerSupervisor],
+        workers: Sequence[EngineWorker],
         data_dir: Path,
         schema_version: int,
         clock: Clock,
@@ -82,7 +82,7 @@ class SystemService:
         )
 
     @staticmethod
-    def _worker_view(worker: WorkerSupervisor) -> WorkerView:
+    def _worker_view(worker: EngineWorker) -> WorkerView:
         snapshot = worker.snapshot()
         return WorkerView(
             name=snapshot.name,

@@ -64,9 +64,7 @@ class WorkerNotes:
 async def sweep_left_overs(workers: WorkersRepository, boot_id: str) -> None:
     """End processes of earlier boots that still live; pid, start time and command must all match."""
     left = await workers.left_over(boot_id)
-    identities = [
-        ProcessIdentity(row.worker_id, row.pid, row.pid_started, row.command) for row in left
-    ]
+    identities = [ProcessIdentity(row.worker_id, row.pid, row.pid_started, row.command) for row in left]
     ended = await asyncio.to_thread(sweep_orphans, identities)
     for pid in ended:
         app_logger.warning("ended process %d, left over from an earlier start", pid)

@@ -1,0 +1,1 @@
+"""Twins and makers that several test packages share."""

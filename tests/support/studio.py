@@ -1,0 +1,97 @@
+"""A whole service in this process: real HTTP layer, services and store; twins in place of the workers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from backend.engines.base import BaseEngineAdapter
+from backend.main import create_app
+from backend.services.portrait_fetch import Fetcher
+from backend.utils.config import Settings, load_settings
+from tests.support.twin_worker import TwinWorker
+
+BASE_URL = "http://127.0.0.1:8000"
+TERMINAL = {"completed", "failed", "cancelled"}
+# A job with twins takes about a second; a loaded CI machine gets a lot more.
+WAIT_S = 60.0
+
+
+@dataclass
+class Studio:
+    """A running service and a client for it."""
+
+    http: httpx.AsyncClient
+    speech: TwinWorker
+    draft: TwinWorker
+    settings: Settings
+
+    async def submit(self, **changes: Any) -> str:
+        """Post a job that would succeed, with `changes`; returns its id."""
+        answer = await self.http.post("/api/jobs", json=job_body(**changes))
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["job_id"])
+
+    async def view(self, job_id: str) -> dict[str, Any]:
+        answer = await self.http.get(f"/api/jobs/{job_id}")
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    async def wait_for(self, job_id: str, *statuses: str) -> dict[str, Any]:
+        """Poll until the job has one of these statuses (default: any terminal one)."""
+        wanted = set(statuses) or TERMINAL
+        async with asyncio.timeout(WAIT_S) if hasattr(asyncio, "timeout") else contextlib.nullcontext():
+            while True:
+                view = await self.view(job_id)
+                if view["status"] in wanted:
+                    return view
+                assert view["status"] not in TERMINAL, view
+                await asyncio.sleep(0.02)
+
+
+def job_body(**changes: Any) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "voice_id": "voice_builtinafheart",
+        "avatar_url": "avatar_builtinaria",
+        "script_mode": "manual",
+        "script_input": "Hello there, this is a test.",
+        "preferred_engine": "auto",
+        "wangp_model": "Wan t2v 1.3B",
+    }
+    return {**body, **changes}
+
+
+def settings_in(folder: Path, **changes: Any) -> Settings:
+    """Settings that read neither the machine's environment file nor its data."""
+    return load_settings(
+        folder / "no.env", data_dir=folder / "data", logs_dir=folder / "logs", **changes
+    )
+
+
+@contextlib.asynccontextmanager
+async def running_studio(
+    folder: Path,
+    *,
+    adapters: Sequence[BaseEngineAdapter] = (),
+    fetcher: Fetcher | None = None,
+    **changes: Any,
+) -> AsyncIterator[Studio]:
+    """Start the service over `folder`, stop it at the end."""
+    settings = settings_in(folder, **changes)
+    speech, draft = TwinWorker("speech"), TwinWorker("draft")
+    app = create_app(
+        settings, adapters=adapters, fetcher=fetcher, workers={"speech": speech, "draft": draft}
+    )
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url=BASE_URL) as http,
+    ):
+        yield Studio(http, speech, draft, settings)

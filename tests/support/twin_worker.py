@@ -1,0 +1,147 @@
+"""The in-memory twin of a worker: does the tasks of the speech and draft workers with tiny real files.
+
+The WAV is a real tone, the video a real H.264 file of the right length, so everything after the engines runs
+for real. What goes wrong is scripted with `fail_next`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import struct
+import subprocess
+import wave
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from backend.engines.worker_types import (
+    ProgressUpdate,
+    TaskRequest,
+    TaskResult,
+    WorkerArtifact,
+    WorkerSnapshot,
+)
+from backend.models.errors import JobCancelled
+from backend.utils.media.ffmpeg import locate_ffmpeg
+
+RATE = 24_000
+SECONDS_PER_CHARACTER = 0.05
+
+
+def write_tone(path: Path, seconds: float) -> None:
+    """A 220 Hz tone, mono, 16 bit, 24 kHz."""
+    count = round(seconds * RATE)
+    samples = (round(8000 * math.sin(2 * math.pi * 220 * n / RATE)) for n in range(count))
+    with wave.open(str(path), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(RATE)
+        out.writeframes(b"".join(struct.pack("<h", sample) for sample in samples))
+
+
+def wav_seconds(path: Path) -> float:
+    with wave.open(str(path), "rb") as source:
+        return source.getnframes() / source.getframerate()
+
+
+def write_video(path: Path, seconds: float, *, source: str = "testsrc=size=128x128:rate=25") -> None:
+    """A silent H.264 file."""
+    frames = math.ceil(seconds * 25)
+    command = [str(locate_ffmpeg()), "-y", "-loglevel", "error", "-f", "lavfi", "-i", source]
+    command += ["-frames:v", str(frames), "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"]
+    subprocess.run([*command, str(path)], check=True, timeout=60, stdin=subprocess.DEVNULL)
+
+
+class TwinWorker:
+    """See the module. `gate` closed holds every task after its first progress report."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.seen: list[TaskRequest] = []
+        self.failures: deque[BaseException | None] = deque()
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.stopped = 0
+
+    def fail_next(self, *errors: BaseException | None) -> None:
+        """The next tasks raise these in turn; None lets one pass."""
+        self.failures.extend(errors)
+
+    async def start(self) -> None:
+        return None
+
+    async def stop(self) -> None:
+        self.stopped += 1
+
+    def snapshot(self) -> WorkerSnapshot:
+        return WorkerSnapshot(name=self.name, state="idle")
+
+    async def run(
+        self,
+        request: TaskRequest,
+        *,
+        report: Callable[[ProgressUpdate], None] | None,
+        cancelled: Callable[[], bool],
+    ) -> TaskResult:
+        self.seen.append(request)
+        if report is not None:
+            report(ProgressUpdate(0.5, "half way", "", None, None, None))
+        while not self.gate.is_set():
+            if cancelled():
+                raise JobCancelled
+            await asyncio.sleep(0.01)
+        if self.failures and (error := self.failures.popleft()) is not None:
+            raise error
+        return await asyncio.to_thread(self._do, request)
+
+    def _do(self, request: TaskRequest) -> TaskResult:
+        out = request.output_dir
+        if request.task == "speech":
+            script = json.loads(request.inputs["script"].read_text(encoding="utf-8"))
+            seconds = max(0.4, len(script["text"]) * SECONDS_PER_CHARACTER)
+            write_tone(out / "speech.wav", seconds)
+            (out / "timings.json").write_text(json.dumps(timings(script["text"], seconds)), encoding="utf-8")
+            data = {"duration_s": seconds, "language": "en", "sentences": 1, "cached_sentences": 0}
+            return self._result(data, ("speech", "speech.wav"), ("timings", "timings.json"), out=out)
+        if request.task == "voice_probe":
+            write_tone(out / "voice.wav", 4.0)
+            return self._result({"duration_s": 4.0, "speech_s": 4.0}, ("voice", "voice.wav"), out=out)
+        if request.task == "portrait_probe":
+            (out / "portrait.png").write_bytes(request.inputs["image"].read_bytes())
+            (out / "thumbnail.jpg").write_bytes(request.inputs["image"].read_bytes())
+            face = {"x": 0.3, "y": 0.2, "w": 0.4, "h": 0.5, "score": 0.99, "size_px": 200, "yaw_deg": 1.0}
+            data = {"width": 512, "height": 512, "faces": [face], "chosen": 0, "warnings": []}
+            return self._result(data, ("portrait", "portrait.png"), ("thumbnail", "thumbnail.jpg"), out=out)
+        assert request.task == "talking_avatar"
+        seconds = wav_seconds(request.inputs["audio"])
+        write_video(out / "video.mp4", seconds)
+        data = {"frames": math.ceil(seconds * 25), "fps": 25, "width": 128, "height": 128, "warnings": []}
+        return self._result(data, ("video", "video.mp4"), out=out)
+
+    @staticmethod
+    def _result(data: dict[str, object], *files: tuple[str, str], out: Path) -> TaskResult:
+        artifacts = tuple(
+            WorkerArtifact(role, out / name, (out / name).stat().st_size, "", "", None, None, None, None)
+            for role, name in files
+        )
+        return TaskResult(data=data, artifacts=artifacts, metrics={})
+
+
+def timings(text: str, seconds: float) -> dict[str, object]:
+    """timings.json with one sentence and evenly spread words."""
+    words = text.split() or [text]
+    step = seconds / len(words)
+    spans = [
+        {"text": word, "start_s": index * step, "end_s": (index + 1) * step} for index, word in enumerate(words)
+    ]
+    sentence = {"index": 0, "text": text, "start_s": 0.0, "end_s": seconds, "words": spans, "phonemes": []}
+    return {
+        "version": 1,
+        "engine": "twin",
+        "voice": "twin",
+        "language": "en",
+        "duration_s": seconds,
+        "sentences": [sentence],
+    }
