@@ -1,0 +1,84 @@
+"""The speech worker's tasks. Runs in the speech worker process; heavy imports happen in `load` and later.
+
+Flow: `speech`: a script and the name of a voice -> sentences -> `speech.wav` and `timings.json`, sentence by
+sentence. `voice_probe`: any media file -> `voice.wav` and what can be measured on it.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workers.handler import Task, TaskContext, TaskError, WorkerSetup
+
+if TYPE_CHECKING:
+    from workers.speech.engine import SpeechEngine
+
+ENGINE = "kokoro-82m-int8"
+_DEFAULT_THREADS = 2
+
+
+class SpeechHandler:
+    """Implements `workers.handler.Handler`."""
+
+    def __init__(self) -> None:
+        self._setup: WorkerSetup | None = None
+        self._engine: SpeechEngine | None = None
+        self._missing: TaskError | None = None
+
+    def load(self, setup: WorkerSetup) -> dict[str, Any]:
+        """Load and warm the model. A model that is not installed is reported, not raised: probing works without.
+
+        The error then comes with the first `speech` task.
+        """
+        self._setup = setup
+        try:
+            self._ready_engine()
+        except TaskError as error:
+            self._missing = error
+        models = [] if self._engine is None else [ENGINE]
+        return {
+            "engine_version": f"{ENGINE} onnxruntime {importlib.metadata.version('onnxruntime')}",
+            "models": models,
+            "devices": ["cpu"],
+        }
+
+    def run(self, task: Task, context: TaskContext) -> dict[str, Any]:
+        """Do one task. Raises TaskError with a code of the product."""
+        if task.task == "speech":
+            return self._ready_engine().run(task, context)
+        if task.task == "voice_probe":
+            from workers.speech.probe import run_probe
+
+            return run_probe(task, context, ffmpeg=str(self._configured().options["ffmpeg"]))
+        raise TaskError("validation_failed", f"The speech worker has no task called {task.task!r}.")
+
+    def unload(self) -> None:
+        """Drop the model; the next task loads it again."""
+        self._engine = None
+
+    def _configured(self) -> WorkerSetup:
+        if self._setup is None:
+            raise TaskError("internal_error", "The speech worker was not set up.")
+        return self._setup
+
+    def _ready_engine(self) -> SpeechEngine:
+        if self._engine is None:
+            from workers.speech.engine import SpeechEngine
+
+            setup = self._configured()
+            engine = SpeechEngine(
+                assets=Path(str(setup.options["assets_dir"])),
+                models_dir=setup.models_dir,
+                cache_dir=setup.cache_dir,
+                threads=int(setup.options.get("threads", _DEFAULT_THREADS)),
+            )
+            engine.warm()
+            self._engine = engine
+        return self._engine
+
+
+def create_handler() -> SpeechHandler:
+    """What the host calls."""
+    return SpeechHandler()
