@@ -1,0 +1,216 @@
+"""One face that moves: poses in, pixels out. Runs in the draft worker.
+
+Flow: frame + landmarks (+ matte) -> `Animator` (once per picture) -> `draw(canvas, pose)` per frame. An animator
+changes only its own person's pixels of a canvas it is given, so several can share one frame.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from workers.draft import topology as topo
+from workers.draft.arrays import F32, F64, Image, Ints, image
+from workers.draft.eyes import Eyelid
+from workers.draft.fields import Layers, build_layers
+from workers.draft.matte import background_plate, body_weights
+from workers.draft.modes import Mode, build_modes, open_gap
+from workers.draft.motion import Pose
+from workers.draft.mouth import MouthInterior, MouthState, across_of, densify, pin_corners
+from workers.draft.rig import Head, build_head
+from workers.draft.source import Source
+from workers.draft.warp import Grid, combine, enlarge, invert, part_of
+
+# Grid cells per face height: fine enough for lips, coarse enough to be cheap.
+_CELLS_PER_FACE = 60
+# Without a matte, motion reaches this far around the face (parts of the face height).
+_MARGIN_SIDES, _MARGIN_BELOW = 0.95, 0.80
+# With one, this far around the person.
+_PERSON_MARGIN = 0.06
+# The lower layer takes over this much (in pixels per pixel) more softly beside the lip corners.
+_SEAM_SOFTENING = 0.6
+
+
+class Animator:
+    """One person in one frame."""
+
+    def __init__(self, frame: Image, head: Head, matte: Image | None) -> None:
+        """`frame` BGR (h, w, 3); `head` measured in its pixels; `matte` (h, w) or None."""
+        self.head = head
+        self._frame_shape = frame.shape[0], frame.shape[1]
+        self._matted = matte is not None
+        self._gap_units = open_gap(head) / head.mouth_unit
+        modes = build_modes(head)
+        grid = _cover(head, self._frame_shape, matte)
+        weights = body_weights(head, grid, self._frame_shape, self._matted)
+        limits = np.stack([self.coefficients(pose) for pose in _EXTREMES])
+        self._layers: Layers = build_layers(head, modes, grid, weights, limits)
+        self._source = Source(frame, matte)
+        self._mouth = MouthInterior(frame, head)
+        self._lids = [
+            Eyelid(head, modes, self._layers, eye, mode)
+            for eye, mode in ((topo.RIGHT_EYE, Mode.BLINK_RIGHT), (topo.LEFT_EYE, Mode.BLINK_LEFT))
+        ]
+        self._width = min(grid.width, self._frame_shape[1] - grid.x0)
+        self._height = min(grid.height, self._frame_shape[0] - grid.y0)
+
+    def coefficients(self, pose: Pose) -> F32:
+        """Weights of all modes (modes,) for a pose."""
+        values = np.zeros(len(Mode), np.float32)
+        aperture = max(0.0, pose.open)
+        # An open mouth in the picture is closed less until its own aperture, then the jaw takes over.
+        if aperture < self._gap_units:
+            values[Mode.CLOSE] = 1 - aperture / self._gap_units
+        else:
+            values[Mode.JAW] = aperture - self._gap_units
+        for mode, value in (
+            (Mode.SPREAD, pose.spread),
+            (Mode.PUCKER, pose.pucker),
+            (Mode.UPPER_RAISE, pose.upper_raise),
+            (Mode.LOWER_DROP, pose.lower_drop),
+            (Mode.PRESS, pose.press),
+            (Mode.RELAX, pose.relax),
+            (Mode.BROW, pose.brow),
+            (Mode.BLINK_RIGHT, pose.blink_right),
+            (Mode.BLINK_LEFT, pose.blink_left),
+            (Mode.YAW, pose.yaw),
+            (Mode.PITCH, pose.pitch),
+            (Mode.ROLL, pose.roll),
+            (Mode.SHIFT_X, pose.shift_x * self.head.face_height),
+            (Mode.SHIFT_Y, pose.shift_y * self.head.face_height),
+            (Mode.SWAY, pose.sway * self.head.face_height),
+            (Mode.BREATH, pose.breath * self.head.face_height),
+        ):
+            values[mode] = value
+        return values
+
+    def draw(self, canvas: Image, pose: Pose) -> None:
+        """Draw the person in `pose` into `canvas` (BGRA, the frame's size), which holds the background."""
+        layers, grid = self._layers, self._layers.grid
+        weights = self.coefficients(pose)
+        upper = invert(combine(weights, layers.upper), grid.step)
+        lower = invert(combine(weights, layers.lower), grid.step)
+        backward = enlarge(upper + (lower - upper) * layers.lower_share[..., None], grid)
+        points = self.head.points[:, :2]
+        upper_points = points + np.tensordot(weights, layers.upper_at, 1)
+        lower_points = points + np.tensordot(weights, layers.lower_at, 1)
+        upper_lip = densify(upper_points[list(topo.UPPER_INNER)])
+        lower_lip = densify(lower_points[list(topo.LOWER_INNER)])
+        pin_corners(upper_lip, lower_lip)
+        self._part_lips(backward, upper, lower, upper_lip, lower_lip)
+        backward = backward[: self._height, : self._width]
+        person = self._source.fetch(np.ascontiguousarray(backward), grid.x0, grid.y0)
+        for lid in self._lids:
+            lid.paint(person, grid.x0, grid.y0, self._source, weights, upper_points)
+        rigid = np.tensordot(weights, layers.rigid_at, 1)
+        corners = [topo.RIGHT_CORNER, topo.LEFT_CORNER]
+        skull = rigid[corners].mean(axis=0)
+        jaw = skull + (lower_points - points - rigid)[topo.LOWER_LIP_MIDDLE]
+        state = MouthState(upper_lip, lower_lip, skull, jaw, pose.pucker, pose.lower_drop)
+        self._mouth.paint(person, grid.x0, grid.y0, state)
+        self._compose(canvas, person)
+
+    def _compose(self, canvas: Image, person: Image) -> None:
+        grid = self._layers.grid
+        view = canvas[grid.y0 : grid.y0 + self._height, grid.x0 : grid.x0 + self._width]
+        if not self._matted:
+            view[:] = person
+            return
+        alpha = cv2.extractChannel(person, 3).astype(np.float32) * np.float32(1 / 255)
+        view[:] = cv2.blendLinear(person, np.ascontiguousarray(view), alpha, 1 - alpha)
+
+    def _part_lips(self, backward: F32, upper: F32, lower: F32, upper_lip: F64, lower_lip: F64) -> None:
+        """Along the lips, switch from the upper to the lower layer exactly at the lower lip's border."""
+        grid = self._layers.grid
+        width = self.head.mouth_width
+        both = np.vstack([upper_lip, lower_lip, self.head.skin[list(topo.UPPER_INNER + topo.LOWER_INNER)]])
+        low, high = both.min(axis=0), both.max(axis=0)
+        reach = np.array([0.9, 0.25]) * width + 6
+        x0, y0 = np.maximum(np.floor(low - reach).astype(int), (grid.x0, grid.y0))
+        x1 = min(int(np.ceil(high[0] + reach[0])), grid.x0 + grid.width)
+        y1 = min(int(np.ceil(high[1] + reach[1])), grid.y0 + grid.height)
+        if x1 - x0 < 4 or y1 - y0 < 4:
+            return
+        across = across_of(lower_lip)
+        down = np.array([-across[1], across[0]])
+        if down @ self.head.down < 0:
+            down = -down
+        centre = (lower_lip[0] + lower_lip[-1]) / 2
+        x = np.arange(x0, x1, dtype=np.float32) - np.float32(centre[0])
+        y = (np.arange(y0, y1, dtype=np.float32) - np.float32(centre[1]))[:, None]
+        u = x * np.float32(across[0]) + y * np.float32(across[1])
+        v = x * np.float32(down[0]) + y * np.float32(down[1])
+        along = (lower_lip - centre) @ across
+        depth = (lower_lip - centre) @ down
+        order = np.argsort(along)
+        seam = np.interp(u, along[order], depth[order], left=0.0, right=0.0).astype(np.float32)
+        beside = np.maximum(0, np.maximum(along.min() - u, u - along.max())).astype(np.float32)
+        soft = 1 + np.float32(_SEAM_SOFTENING) * beside
+        share = np.clip((v - seam) / soft + np.float32(0.5), 0, 1)[..., None]
+        over = part_of(upper, grid, x0, y0, x1 - x0, y1 - y0)
+        under = part_of(lower, grid, x0, y0, x1 - x0, y1 - y0)
+        backward[y0 - grid.y0 : y1 - grid.y0, x0 - grid.x0 : x1 - grid.x0] = over + (under - over) * share
+
+
+class Scene:
+    """A still frame in which one or more people are animated. Holds one frame, whatever the video's length."""
+
+    def __init__(self, frame: Image, triangles: Ints, faces: list[F64], mattes: list[Image | None]) -> None:
+        """`frame` BGR, even sizes; `faces` landmarks (478, 3) in its pixels; one matte or None for each."""
+        plate = frame
+        self.animators: list[Animator] = []
+        for points, matte in zip(faces, mattes, strict=True):
+            head = build_head(points, triangles)
+            self.animators.append(Animator(frame, head, matte))
+            if matte is not None:
+                plate = background_plate(plate, matte, head)
+        self._plate: Image = image(cv2.cvtColor(plate, cv2.COLOR_BGR2BGRA))
+        self._canvas = np.empty_like(self._plate)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self._plate.shape[1], self._plate.shape[0]
+
+    def render(self, poses: list[Pose]) -> Image:
+        """The frame (h, w, 4) BGRA with each person in its pose. The buffer is reused by the next call."""
+        np.copyto(self._canvas, self._plate)
+        for animator, pose in zip(self.animators, poses, strict=True):
+            animator.draw(self._canvas, pose)
+        return image(self._canvas)
+
+
+def _cover(head: Head, shape: tuple[int, int], matte: Image | None) -> Grid:
+    """The part of the frame that can change: the person, or the surroundings of the face."""
+    height, width = shape
+    if matte is None:
+        low, high = head.skin.min(axis=0), head.skin.max(axis=0)
+        margin = _MARGIN_SIDES * head.face_height
+        left, top = low - margin
+        right, bottom = high[0] + margin, high[1] + _MARGIN_BELOW * head.face_height
+    else:
+        rows = np.flatnonzero(matte.any(axis=1))
+        columns = np.flatnonzero(matte.any(axis=0))
+        margin = _PERSON_MARGIN * head.face_height
+        left, right = columns[0] - margin, columns[-1] + margin
+        top, bottom = rows[0] - margin, rows[-1] + margin
+    step = max(2, round(head.face_height / _CELLS_PER_FACE))
+    x0, y0 = max(0, int(left)), max(0, int(top))
+    x1, y1 = min(width, int(right) + 1), min(height, int(bottom) + 1)
+    return Grid(x0, y0, step, -(-(x1 - x0) // step), -(-(y1 - y0) // step))
+
+
+def _pose(**channels: float) -> Pose:
+    return Pose(*[channels.get(name, 0.0) for name in Pose._fields])
+
+
+# Poses at the edge of what speech asks for: the fields are made foldless for all of them.
+_EXTREMES = (
+    _pose(open=0.42, lower_drop=0.3, upper_raise=0.3),
+    _pose(open=0.30, pucker=1.0),
+    _pose(open=0.0, pucker=1.0, relax=0.8),
+    _pose(open=0.0, press=1.0, relax=0.8),
+    _pose(open=0.15, spread=1.0),
+    _pose(open=0.2, yaw=0.12, pitch=0.08),
+    _pose(open=0.2, yaw=-0.12, pitch=-0.08),
+)

@@ -1,0 +1,42 @@
+"""The picture as a texture to fetch from. Runs in the draft worker.
+
+The texture is kept at twice its size (Lanczos): bilinear fetches from it are as sharp as bicubic ones from the
+original and, with four channels, cost an eighth of them. The fourth channel is the person's matte.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from workers.draft.arrays import F32, Image, image, remap
+
+_OVERSAMPLE = 2
+
+
+class Source:
+    """A BGR frame with a matte, ready to be warped."""
+
+    def __init__(self, frame: Image, matte: Image | None) -> None:
+        """`frame` BGR (h, w, 3); `matte` (h, w) or None for a single layer."""
+        height, width = frame.shape[:2]
+        alpha = np.full((height, width), 255, np.uint8) if matte is None else matte
+        size = (width * _OVERSAMPLE, height * _OVERSAMPLE)
+        colours = cv2.resize(frame, size, interpolation=cv2.INTER_LANCZOS4)
+        edges = cv2.resize(alpha, size, interpolation=cv2.INTER_LINEAR)
+        self._texture = np.dstack([colours, edges])
+
+    def fetch(self, backward: F32, x0: int, y0: int) -> Image:
+        """Pixels (h, w, 4) whose corner is frame pixel (x0, y0), each taken from where `backward` points.
+
+        `backward` (h, w, 2) in frame pixels is changed in place into texture coordinates.
+        """
+        height, width = backward.shape[:2]
+        backward *= _OVERSAMPLE
+        # Pixel centres: texture = (frame + 0.5) * 2 - 0.5.
+        half = (_OVERSAMPLE - 1) / 2
+        backward[..., 0] += (np.arange(width, dtype=np.float32) + x0) * _OVERSAMPLE + np.float32(half)
+        backward[..., 1] += ((np.arange(height, dtype=np.float32) + y0) * _OVERSAMPLE + np.float32(half))[
+            :, None
+        ]
+        return image(remap(self._texture, backward))
