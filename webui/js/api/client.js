@@ -2,6 +2,8 @@
  * Talking to the service: JSON in, JSON out, and every failure as one `ApiError`.
  */
 
+import { locale } from "../lib/i18n.js";
+
 /** Requests that are answered from the database or memory. */
 const SHORT_TIMEOUT_MS = 30_000;
 /** Uploads and previews wait for a worker, which may have to load its model first. */
@@ -54,7 +56,11 @@ async function problemOf(answer) {
  * @returns {Promise<any>}
  */
 export async function request(path, options = {}) {
-  const headers = { Accept: "application/json, application/problem+json, */*", ...options.headers };
+  const headers = {
+    Accept: "application/json, application/problem+json, */*",
+    "Accept-Language": locale(),
+    ...options.headers,
+  };
   /** @type {RequestInit} */
   const init = {
     method: options.method ?? "GET",

@@ -31,8 +31,8 @@ export const isChinese = () => current === "zh-CN";
  * @returns {Locale}
  */
 export function preferredLocale() {
-  const stored = readPref("lang", "");
-  if (stored === "zh-CN" || stored === "en") return stored;
+  const stored = LOCALES.find((name) => name === readPref("lang", ""));
+  if (stored) return stored;
   for (const tag of navigator.languages ?? [navigator.language]) {
     if (/^zh\b/i.test(tag)) return "zh-CN";
     if (/^en\b/i.test(tag)) return "en";

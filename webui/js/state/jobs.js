@@ -8,7 +8,8 @@ import * as api from "../api/endpoints.js";
 /** @typedef {import("../types.js").JobPatch} JobPatch */
 /** @typedef {import("../types.js").StageName} StageName */
 
-const PAGE_SIZE = 12;
+/** As many as the first snapshot of the event stream brings. */
+const PAGE_SIZE = 20;
 
 /** @type {StageName[]} */
 export const STAGES = ["script", "speech", "video", "finish"];
@@ -46,7 +47,10 @@ class JobStore extends EventTarget {
   /** Read the newest page; also what polling calls. */
   async refresh() {
     const page = await api.listJobs({ limit: PAGE_SIZE });
-    if (!this.loaded) {
+    // After a long absence more jobs may be new than one page holds: start over, leaving no gap.
+    const gap = this.loaded && page.has_more && !page.data.some((job) => this.#jobs.has(job.job_id));
+    if (gap) this.#jobs.clear();
+    if (!this.loaded || gap) {
       this.#cursor = page.next_cursor;
       this.hasMore = page.has_more;
       this.loaded = true;
@@ -79,10 +83,16 @@ class JobStore extends EventTarget {
   }
 
   /**
-   * Merge news of one job. An unknown job, or one that just ended (its files are new), is read whole.
-   * @param {JobPatch} patch
+   * Merge news of one job. An unknown job, or one whose status changed, is read whole: the news
+   * carries neither its files nor its attempts.
+   * @param {JobPatch & {type?: string, eta_s?: number|null}} news
    */
-  merge(patch) {
+  merge({ type, eta_s, ...patch }) {
+    if (type === "deleted") {
+      this.#forget(patch.job_id);
+      return;
+    }
+    if (eta_s !== undefined) patch.eta_seconds = eta_s;
     const known = this.#jobs.get(patch.job_id);
     if (known) {
       // A tick may overtake the event that ended the job.
@@ -92,7 +102,7 @@ class JobStore extends EventTarget {
       this.#jobs.set(patch.job_id, next);
       this.#changed();
     }
-    if (!known || (patch.status && (isFinished({ status: patch.status }) || patch.status !== known.status))) {
+    if (!known || (patch.status && patch.status !== known.status)) {
       void this.#fetchQuietly(patch.job_id);
     }
   }
@@ -131,6 +141,11 @@ class JobStore extends EventTarget {
   /** @param {string} id */
   async delete(id) {
     await api.deleteJob(id);
+    this.#forget(id);
+  }
+
+  /** @param {string} id */
+  #forget(id) {
     this.#gone.add(id);
     this.#jobs.delete(id);
     this.#changed();

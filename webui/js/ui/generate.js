@@ -11,6 +11,9 @@ import { announce } from "./announce.js";
 import { icon } from "./icons.js";
 import { asProblem, problemBox } from "./problem.js";
 
+/** Who has no keyboard is not told of a shortcut. */
+const READY_KEY = matchMedia("(pointer: coarse)").matches ? "generate.ready_touch" : "generate.ready";
+
 export class Generate extends HTMLElement {
   #busy = false;
   /** Sent with a body until it was answered: a click after a lost answer makes no second job. */
@@ -45,7 +48,7 @@ export class Generate extends HTMLElement {
     const obstacle = form.obstacle();
     this.#button.setAttribute("aria-disabled", String(this.#busy || obstacle !== null));
     this.#button.setAttribute("aria-busy", String(this.#busy));
-    bindText(this.#why, this.#busy ? "generate.sending" : (obstacle?.key ?? "generate.ready"));
+    bindText(this.#why, this.#busy ? "generate.sending" : (obstacle?.key ?? READY_KEY));
     this.#why.classList.toggle("is-obstacle", obstacle !== null);
   }
 

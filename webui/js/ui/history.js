@@ -3,7 +3,7 @@
  */
 import { h, fill } from "../lib/dom.js";
 import { ago, percent } from "../lib/format.js";
-import { bindText, t } from "../lib/i18n.js";
+import { bindText } from "../lib/i18n.js";
 import { firstLine } from "../lib/text.js";
 import { isActive, jobs } from "../state/jobs.js";
 import { library } from "../state/library.js";

@@ -2,7 +2,6 @@
  * One job on the stage: picture or player, progress, notices, files, actions.
  */
 import { h, fill } from "../lib/dom.js";
-import { bindText, t } from "../lib/i18n.js";
 import { form } from "../state/form.js";
 import { isActive, isFinished, jobs } from "../state/jobs.js";
 import { library } from "../state/library.js";
@@ -60,9 +59,9 @@ export class JobPanel {
       { class: "job-panel", "data-job": id },
       this.#frame,
       this.#progress.element,
+      this.#files,
       this.#notices,
       this.#problem,
-      this.#files,
       this.#actions,
     );
   }

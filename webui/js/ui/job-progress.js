@@ -38,7 +38,7 @@ export class JobProgress {
     this.element.hidden = !active;
     if (!active) return;
     this.#percent.textContent = percent(job.progress);
-    this.#message.textContent = job.message;
+    this.#message.textContent = job.message || t(`status.${job.status}`);
     this.#eta.textContent = this.#note(job);
     this.#fill.style.transform = `scaleX(${job.progress / 100})`;
     this.#bar.dataset.status = job.status;

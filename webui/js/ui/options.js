@@ -107,7 +107,6 @@ function engineChoice() {
     } else if (engine.ready) {
       fill(note, h("span", { t: engine.name === "draft" ? "engine.draft_note" : "engine.ready_note" }));
     } else {
-      note.classList.add("is-warning");
       fill(note, h("span", {}, engine.reason ?? t(`engine.state_${engine.state}`)), " ", more);
     }
     note.classList.toggle("is-warning", Boolean(engine && !engine.ready));

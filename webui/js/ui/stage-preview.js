@@ -14,9 +14,9 @@ import { icon } from "./icons.js";
  * @param {import("../types.js").Avatar} [avatar]
  */
 export function shapeFrame(frame, aspect, avatar) {
-  frame.dataset.aspect = aspect;
-  const ratio = aspect === "source" && avatar ? `${avatar.width} / ${avatar.height}` : aspect.replace(":", " / ");
-  frame.style.setProperty("--ratio", aspect === "source" && !avatar ? "1 / 1" : ratio);
+  const known = /** @type {Record<string, number>} */ ({ "16:9": 16 / 9, "9:16": 9 / 16 })[aspect];
+  const ofSource = aspect === "source" && avatar ? avatar.width / avatar.height : 1;
+  frame.style.setProperty("--ratio", String(known ?? ofSource));
 }
 
 /** Element that follows the composer. */

@@ -3,9 +3,10 @@
  */
 import { h, fill } from "../lib/dom.js";
 import { bindText, t } from "../lib/i18n.js";
-import { percent } from "../lib/format.js";
+import { ago, percent } from "../lib/format.js";
 import { firstLine } from "../lib/text.js";
 import { isActive, jobs } from "../state/jobs.js";
+import { engineTitle } from "../state/library.js";
 import { closeJob, openJobId } from "../state/route.js";
 import { announce } from "./announce.js";
 import { icon } from "./icons.js";
@@ -15,7 +16,7 @@ import { stagePreview } from "./stage-preview.js";
 
 export class Stage extends HTMLElement {
   #title = h("h2", { id: "stage-title", class: "stage-title", tabindex: "-1" });
-  #badge = h("span", { class: "stage-badge" });
+  #meta = h("div", { class: "stage-meta" });
   #close = h("button", { type: "button", class: "button button-small", t: "stage.new" }, icon("plus"));
   #body = h("div", { class: "stage-body" });
   #preview = stagePreview();
@@ -26,7 +27,7 @@ export class Stage extends HTMLElement {
 
   connectedCallback() {
     this.classList.add("card", "stage");
-    fill(this, h("header", { class: "stage-head" }, this.#title, this.#badge, this.#close), this.#body);
+    fill(this, h("header", { class: "stage-head" }, this.#title, this.#close), this.#meta, this.#body);
     this.#close.addEventListener("click", () => {
       closeJob();
       document.getElementById("script")?.focus();
@@ -76,13 +77,17 @@ export class Stage extends HTMLElement {
     if (!job) {
       delete this.#title.dataset.i18n;
       bindText(this.#title, id ? "stage.loading" : "stage.preview");
-      fill(this.#badge);
+      fill(this.#meta);
       document.title = t("app.name");
       return;
     }
     delete this.#title.dataset.i18n;
     this.#title.textContent = job.title || firstLine(job.script_input);
-    fill(this.#badge, statusBadge(job));
+    fill(
+      this.#meta,
+      statusBadge(job),
+      h("span", { class: "quiet" }, `${engineTitle(job.selected_engine)} · ${ago(job.created_at)}`),
+    );
     this.#panel?.update(job);
     document.title = isActive(job) ? `${percent(job.progress)} · ${t("app.name")}` : t("app.name");
     this.#say(job);
