@@ -6,6 +6,8 @@ Checks the port first, prints the address when the service really answers, and e
 from __future__ import annotations
 
 import errno
+import logging
+import re
 import socket
 import sys
 import threading
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 GRACEFUL_SHUTDOWN_S = 10
 _UNSPECIFIED = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not bound
 _SHOWN_ADDRESSES = 3
+# uvicorn says the reason first and then "Application startup failed. Exiting."
+_SHOWN_TROUBLE = 3
 
 
 def serve(settings: Settings, options: RunOptions, runner: Runner, console: Console) -> int:
@@ -46,6 +50,8 @@ def serve(settings: Settings, options: RunOptions, runner: Runner, console: Cons
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
     )
     server = _Server(config, settings, options, console)
+    trouble = _Trouble()
+    logging.getLogger("uvicorn.error").addHandler(trouble)
     if options.ends_with_parent:
         threading.Thread(
             target=_stop_at_end_of_input, args=(server,), name="parent-watch", daemon=True
@@ -63,11 +69,26 @@ def serve(settings: Settings, options: RunOptions, runner: Runner, console: Cons
         raise LauncherError(
             Exit.FAILED,
             "The service did not start.",
+            details=tuple(trouble.lines),
             fix=f"read the lines above and {settings.logs_dir / 'app.log'}.",
             fix_zh=f"请查看上面的输出和 {settings.logs_dir / 'app.log'}。",
         )
     console.ok("All-in-one has stopped")
     return Exit.OK
+
+
+class _Trouble(logging.Handler):
+    """Keeps what uvicorn says about a failed start: the last line of a traceback names the reason."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage().strip()
+        if text and len(self.lines) < _SHOWN_TROUBLE:
+            # "package.module.Error: sentence" -> "sentence"
+            self.lines.append(re.sub(r"^(?:\w+\.)+\w+: ", "", text.splitlines()[-1]))
 
 
 class _Server(uvicorn.Server):
