@@ -70,9 +70,7 @@ def job_body(**changes: Any) -> dict[str, Any]:
 
 def settings_in(folder: Path, **changes: Any) -> Settings:
     """Settings that read neither the machine's environment file nor its data."""
-    return load_settings(
-        folder / "no.env", data_dir=folder / "data", logs_dir=folder / "logs", **changes
-    )
+    return load_settings(folder / "no.env", data_dir=folder / "data", logs_dir=folder / "logs", **changes)
 
 
 @contextlib.asynccontextmanager
@@ -86,9 +84,7 @@ async def running_studio(
     """Start the service over `folder`, stop it at the end."""
     settings = settings_in(folder, **changes)
     speech, draft = TwinWorker("speech"), TwinWorker("draft")
-    app = create_app(
-        settings, adapters=adapters, fetcher=fetcher, workers={"speech": speech, "draft": draft}
-    )
+    app = create_app(settings, adapters=adapters, fetcher=fetcher, workers={"speech": speech, "draft": draft})
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),

@@ -134,7 +134,8 @@ def timings(text: str, seconds: float) -> dict[str, object]:
     words = text.split() or [text]
     step = seconds / len(words)
     spans = [
-        {"text": word, "start_s": index * step, "end_s": (index + 1) * step} for index, word in enumerate(words)
+        {"text": word, "start_s": index * step, "end_s": (index + 1) * step}
+        for index, word in enumerate(words)
     ]
     sentence = {"index": 0, "text": text, "start_s": 0.0, "end_s": seconds, "words": spans, "phonemes": []}
     return {
