@@ -50,7 +50,8 @@ RETURNING *
 
 NEXT_WAKE = "SELECT MIN(run_after) FROM jobs WHERE state = 'queued' AND run_after > :now"
 
-# The order in which CLAIM will serve what waits now: owners take turns within a priority.
+# The order in which CLAIM will serve what waits now: owners take turns within a priority. Exact for the
+# highest priority that waits; below it an estimate, because serving those above changes whose turn it is.
 POSITIONS = """
 SELECT job_id, ROW_NUMBER() OVER (ORDER BY priority DESC, turn, served, seq) AS position FROM (
   SELECT j.job_id, j.priority, j.seq,
