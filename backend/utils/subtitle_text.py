@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_right
 from dataclasses import dataclass
 
 MAX_LINES = 2
@@ -98,33 +99,46 @@ def tokenize(text: str, limit: int, words: list[tuple[int, int]]) -> list[Token]
     return tokens
 
 
-def text_of(tokens: list[Token]) -> str:
-    """The tokens as written, with the spaces that stood between them."""
-    return "".join(
-        (" " if token.space_before and index else "") + token.text for index, token in enumerate(tokens)
-    )
+class Layout:
+    """A tokenized sentence with the widths of its parts; parts are given as `tokens[first:last]`."""
 
+    def __init__(self, tokens: list[Token], limit: int) -> None:
+        self.tokens = tokens
+        self.limit = limit
+        # Columns from the start of the sentence to the end of each token.
+        self._ends = [0]
+        for token in tokens:
+            self._ends.append(self._ends[-1] + token.space_before + width(token.text, limit))
 
-def fits(tokens: list[Token], limit: int) -> bool:
-    """Whether the tokens fit on the lines of one cue."""
-    return width(text_of(tokens), limit) <= limit or _best_break(tokens, limit) is not None
+    def columns(self, first: int, last: int) -> int:
+        """Width of a part on one line."""
+        return self._ends[last] - self._ends[first] - self.tokens[first].space_before
 
+    def fits(self, first: int, last: int) -> bool:
+        """Whether a part fits on the lines of one cue: the first line takes what it can."""
+        if self.columns(first, last) <= self.limit:
+            return True
+        reach = self._ends[first] + self.tokens[first].space_before + self.limit
+        middle = bisect_right(self._ends, reach) - 1
+        return first < middle < last and self.columns(middle, last) <= self.limit
 
-def split_lines(tokens: list[Token], limit: int) -> tuple[str, ...]:
-    """One line, or two that break where it reads best."""
-    whole = text_of(tokens)
-    at = None if width(whole, limit) <= limit else _best_break(tokens, limit)
-    return (whole,) if at is None else (text_of(tokens[:at]), text_of(tokens[at:]))
+    def lines(self, first: int, last: int) -> tuple[str, ...]:
+        """One line, or two that break after a clause if possible, else near the middle."""
+        if self.columns(first, last) <= self.limit:
+            return (self.text(first, last),)
+        options = []
+        for middle in range(first + 1, last):
+            one, two = self.columns(first, middle), self.columns(middle, last)
+            if max(one, two) <= self.limit:
+                cost = abs(one - two) + (0 if self.tokens[middle - 1].ends_clause else self.limit // 2)
+                options.append((cost, middle))
+        middle = min(options)[1]
+        return self.text(first, middle), self.text(middle, last)
 
-
-def _best_break(tokens: list[Token], limit: int) -> int | None:
-    """Where to break into two lines that fit: after a clause if possible, else in the middle."""
-    options = []
-    for at in range(1, len(tokens)):
-        first, second = width(text_of(tokens[:at]), limit), width(text_of(tokens[at:]), limit)
-        if first <= limit and second <= limit:
-            options.append((abs(first - second) + (0 if tokens[at - 1].ends_clause else limit // 2), at))
-    return min(options)[1] if options else None
+    def text(self, first: int, last: int) -> str:
+        """A part as written, with the spaces that stood between its tokens."""
+        rest = (" " * token.space_before + token.text for token in self.tokens[first + 1 : last])
+        return self.tokens[first].text + "".join(rest)
 
 
 def _token(text: str, start: int, end: int, limit: int) -> list[Token]:

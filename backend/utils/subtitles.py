@@ -21,15 +21,11 @@ from backend.models.codes import ErrorCode
 from backend.models.errors import EngineFailure
 from backend.utils.subtitle_text import (
     MAX_LINES,
-    Token,
+    Layout,
     clean_text,
-    fits,
     line_limit,
     speaking_weight,
-    split_lines,
-    text_of,
     tokenize,
-    width,
 )
 
 # Shorter cues are a flicker; 5/6 s is the style guides' figure.
@@ -38,8 +34,12 @@ MIN_CUE_MS = 833
 MAX_CUE_MS = 7000
 # Gaps below this look like a blink and are closed.
 MIN_GAP_MS = 120
+# Sentences that are further apart are separate thoughts; the pause gives the first one its time.
+MAX_MERGE_GAP_MS = 400
 # An hour of speech has about 10 MB of timings.
 MAX_TIMINGS_BYTES = 64 * 1024 * 1024
+# A day: whoever says more means something else, such as milliseconds or infinity.
+MAX_SECONDS = 86_400.0
 # A word is looked for this many characters ahead of the last one found: numbers and dates are read
 # as other words than they are written, and one that is missing must not drag the next ones along.
 WORD_SEARCH_CHARS = 48
@@ -109,11 +109,19 @@ def parse_timings(document: dict[str, Any]) -> Timings:
     sentences = []
     for entry in document["sentences"]:
         words = tuple(
-            Word(str(word["text"]), float(word["start_s"]), float(word["end_s"]))
+            Word(str(word["text"]), _seconds(word["start_s"]), _seconds(word["end_s"]))
             for word in entry.get("words") or ()
         )
-        sentences.append(Sentence(str(entry["text"]), float(entry["start_s"]), float(entry["end_s"]), words))
+        sentences.append(
+            Sentence(str(entry["text"]), _seconds(entry["start_s"]), _seconds(entry["end_s"]), words)
+        )
     return Timings(tuple(sentences), str(document.get("language") or "zh"))
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_SECONDS:
+        raise ValueError(f"not a time in seconds: {value!r}")
+    return float(value)
 
 
 def build_cues(timings: Timings, *, total_s: float) -> list[Cue]:
@@ -131,12 +139,11 @@ def _cues_of(sentence: Sentence) -> list[Cue]:
     spans = _find_words(text, sentence.words)
     clock = _clock(text, sentence, spans)
     limit = line_limit(text)
-    tokens = tokenize(text, limit, [(start, end) for start, end, _ in spans])
+    layout = Layout(tokenize(text, limit, [(start, end) for start, end, _ in spans]), limit)
     cues = []
-    for first, last in _boundaries(tokens, limit, clock):
-        part = tokens[first:last]
-        start, end = clock[part[0].start], clock[part[-1].end]
-        cues.append(Cue(round(start * 1000), round(end * 1000), split_lines(part, limit)))
+    for first, last in _boundaries(layout, clock):
+        start, end = clock[layout.tokens[first].start], clock[layout.tokens[last - 1].end]
+        cues.append(Cue(round(start * 1000), round(end * 1000), layout.lines(first, last)))
     return cues
 
 
@@ -182,19 +189,18 @@ def _clock(text: str, sentence: Sentence, spans: list[tuple[int, int, Word]]) ->
     return clock
 
 
-def _boundaries(tokens: list[Token], limit: int, clock: list[float]) -> list[tuple[int, int]]:
+def _boundaries(layout: Layout, clock: list[float]) -> list[tuple[int, int]]:
     """The cheapest way to cut the tokens into cues that fit; dynamic programming over the cuts."""
     best: list[tuple[float, int]] = [(0.0, 0)]
-    for last in range(1, len(tokens) + 1):
+    for last in range(1, len(layout.tokens) + 1):
+        # One token always fits: tokenize() has cut those that are wider than a line.
         options = []
         for first in range(last - 1, -1, -1):
-            part = tokens[first:last]
-            if not fits(part, limit):
+            if not layout.fits(first, last):
                 break
-            options.append((best[first][0] + _cost(part, limit, clock, last == len(tokens)), first))
-        # One token always fits: tokenize() has cut those that are longer than a line.
+            options.append((best[first][0] + _cost(layout, clock, first, last), first))
         best.append(min(options))
-    cuts, last = [], len(tokens)
+    cuts, last = [], len(layout.tokens)
     while last > 0:
         first = best[last][1]
         cuts.append((first, last))
@@ -202,15 +208,16 @@ def _boundaries(tokens: list[Token], limit: int, clock: list[float]) -> list[tup
     return cuts[::-1]
 
 
-def _cost(part: list[Token], limit: int, clock: list[float], is_end: bool) -> float:
-    duration_ms = (clock[part[-1].end] - clock[part[0].start]) * 1000
-    emptiness = max(0.0, 1.0 - width(text_of(part), limit) / (limit * MAX_LINES))
+def _cost(layout: Layout, clock: list[float], first: int, last: int) -> float:
+    tokens = layout.tokens
+    duration_ms = (clock[tokens[last - 1].end] - clock[tokens[first].start]) * 1000
+    emptiness = max(0.0, 1.0 - layout.columns(first, last) / (layout.limit * MAX_LINES))
     cost = _COST_CUE + _COST_RAGGED * emptiness**2
-    if not (is_end or part[-1].ends_clause):
+    if last < len(tokens) and not tokens[last - 1].ends_clause:
         cost += _COST_NO_CLAUSE_END
     if duration_ms < MIN_CUE_MS:
         cost += _COST_SHORT
-    if duration_ms > MAX_CUE_MS and len(part) > 1:
+    if duration_ms > MAX_CUE_MS and last - first > 1:
         cost += _COST_LONG
     return cost
 
@@ -225,6 +232,7 @@ def _merge_short(cues: list[Cue]) -> list[Cue]:
             and len(before.lines) + len(cue.lines) <= MAX_LINES
             and min(cue.end_ms - cue.start_ms, before.end_ms - before.start_ms) < MIN_CUE_MS
             and cue.end_ms - before.start_ms <= MAX_CUE_MS
+            and cue.start_ms - before.end_ms <= MAX_MERGE_GAP_MS
         ):
             merged[-1] = Cue(before.start_ms, max(before.end_ms, cue.end_ms), before.lines + cue.lines)
         else:
