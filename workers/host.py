@@ -170,7 +170,7 @@ class WorkerHost:
             context.raise_if_cancelled()
             data = handler.run(task, context)
             if not isinstance(data, dict):
-                raise TypeError(f"run() returned {type(data).__name__}, not a dict")  # noqa: TRY301
+                raise TypeError(f"run() returned {type(data).__name__}, not a dict")
         except TaskCancelled:
             error = error_fields(TaskError(CANCELLED if context.cancelled else "internal_error", ""))
         except BaseException as failure:  # noqa: BLE001  the boundary: every failure becomes a result

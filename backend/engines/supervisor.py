@@ -73,6 +73,7 @@ class WorkerSupervisor:
         self._spawns = 0
         self._tasks_done = 0
         self._last_error: str | None = None
+        self._last_sentence = ""
 
     # --- life ----------------------------------------------------------------------------------
 
@@ -198,7 +199,7 @@ class WorkerSupervisor:
 
     async def _start_session(self) -> WorkerSession:
         if self._policy.open_for_s() is not None:
-            raise self._failure(ErrorCode.ENGINE_UNAVAILABLE)
+            raise self._failure(ErrorCode.ENGINE_UNAVAILABLE, because=self._last_sentence)
         while self._retiring:  # two of a kind would need the memory twice
             await asyncio.wait(set(self._retiring))
         while self._policy.wait_s() > 0:
@@ -227,6 +228,7 @@ class WorkerSupervisor:
 
     def _note_failure(self, session: WorkerSession, failure: EngineFailure) -> None:
         self._last_error = str(failure.code)
+        self._last_sentence = failure.detail
         if failure.code in INPUT_CODES:
             self._policy.succeeded()  # it worked, the input did not
         elif failure.code in CLOSING:
@@ -260,16 +262,16 @@ class WorkerSupervisor:
                 self._log.info("%s is idle and is let go", session.worker_id)
                 self._retire(session, STOP_GRACE_S)
 
-    def _failure(self, code: ErrorCode, *, retryable: bool = False) -> EngineFailure:
+    def _failure(self, code: ErrorCode, *, retryable: bool = False, because: str = "") -> EngineFailure:
         text = text_for(code, self._spec.title or self._spec.name)
-        return EngineFailure(code, text.sentence, hint=text.hint, retryable=retryable)
+        sentence = f"{text.sentence} The last time: {because}" if because else text.sentence
+        return EngineFailure(code, sentence, hint=text.hint, retryable=retryable)
 
 
 # Failures of the worker itself. Others are of one task, or wanted (worker_lost), and say nothing about
 # whether the next start will do.
 _COUNTED = frozenset(
     {
-        ErrorCode.ENGINE_NOT_INSTALLED,
         ErrorCode.ENGINE_UNAVAILABLE,
         ErrorCode.IMPORT_FAILED,
         ErrorCode.PROTOCOL_MISMATCH,

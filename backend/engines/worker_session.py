@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import secrets
 from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
 from backend.engines.classify import Verdict
-from backend.engines.process_tree import ProcessIdentity, build_worker_env
+from backend.engines.process_tree import ProcessIdentity
 from backend.engines.protocol import (
     PROTOCOL_VERSION,
     Fatal,
@@ -31,6 +30,7 @@ from backend.engines.protocol import (
     WorkerMessage,
 )
 from backend.engines.worker_attempt import Attempt
+from backend.engines.worker_env import build_worker_env
 from backend.engines.worker_failure import FailureReporter
 from backend.engines.worker_log import LogPipe, escape
 from backend.engines.worker_process import WorkerCallbacks, WorkerExit, WorkerProcess
@@ -123,7 +123,7 @@ class WorkerSession:
         self.state = "starting"
         self._log_line("starting %s", " ".join(self._spec.argv()))
         self._process.start()
-        self._process.send("init", self._init_fields())
+        self._process.send("init", self._spec.init_fields(self.worker_id))
         now = self._clock.monotonic_s()
         outcome = await self._until(self._hello, deadline_at=now + self._spec.hello_timeout_s)
         if outcome is _Outcome.DONE:
@@ -134,30 +134,14 @@ class WorkerSession:
                 deadline_at=self._clock.monotonic_s() + self._spec.start_timeout_s,
                 quiet_s=self._limits.quiet_loading_s,
             )
-        if outcome is _Outcome.DONE:
+        if outcome is _Outcome.DONE and self._violation is None:
             return
-        if outcome is not _Outcome.EXITED:
+        if outcome in (_Outcome.LATE, _Outcome.SILENT):
             await self.end()
             raise self._failure(ErrorCode.WORKER_HUNG)
+        if self.is_alive:  # it broke the protocol and is being killed
+            await self.end()
         raise self._failure_of_exit()
-
-    def _init_fields(self) -> dict[str, Any]:
-        spec = self._spec
-        return {
-            "protocol": PROTOCOL_VERSION,
-            "worker_id": self.worker_id,
-            "parent_pid": os.getpid(),
-            "engine": spec.name,
-            "engine_root": str(spec.engine_root) if spec.engine_root else None,
-            "device": dict(spec.device) if spec.device is not None else None,
-            "dirs": {
-                "work": str(spec.work_dir),
-                "models": str(spec.models_dir),
-                "cache": str(spec.cache_dir),
-            },
-            "heartbeat_s": self._limits.heartbeat_s,
-            "options": dict(spec.options),
-        }
 
     # --- one task ------------------------------------------------------------------------------
 
@@ -169,7 +153,7 @@ class WorkerSession:
     ) -> TaskResult:
         """Run one task. Raises `EngineFailure` or `JobCancelled`; see `is_usable` afterwards."""
         try:
-            self._process.send("run", _run_fields(request))
+            self._process.send("run", request.run_fields())
         except (MessageTooLongError, TypeError, ValueError) as error:
             self._log_line("the task cannot be sent: %s", error, level=logging.ERROR)
             raise self._failure(ErrorCode.INTERNAL_ERROR) from error
@@ -405,17 +389,3 @@ class WorkerSession:
     def _log_line(self, text: str, *arguments: object, level: int = logging.INFO) -> None:
         extra = {"worker_id": self.worker_id, "job_id": self.job_id}
         self._log.log(level, "%s " + text, self.worker_id, *arguments, extra=extra)
-
-
-def _run_fields(request: TaskRequest) -> dict[str, Any]:
-    return {
-        "job_id": request.job_id,
-        "attempt": request.attempt,
-        "task": request.task,
-        "model": request.model,
-        "inputs": {name: str(path) for name, path in request.inputs.items()},
-        "params": dict(request.params),
-        "output_dir": str(request.output_dir),
-        "seed": request.seed,
-        "deadline_s": request.deadline_s,
-    }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from backend.engines.process_tree import ProcessIdentity
+from backend.engines.protocol import PROTOCOL_VERSION, InitFields, RunFields
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,24 @@ class WorkerSpec:
         """The command line. Flags, not variables: embeddable interpreters ignore PYTHON* variables."""
         return [str(self.python), "-X", "utf8", "-u", str(self.host_script), "--handler", self.handler]
 
+    def init_fields(self, worker_id: str) -> InitFields:
+        """What `init` tells the worker."""
+        return {
+            "protocol": PROTOCOL_VERSION,
+            "worker_id": worker_id,
+            "parent_pid": os.getpid(),
+            "engine": self.name,
+            "engine_root": str(self.engine_root) if self.engine_root else None,
+            "device": dict(self.device) if self.device is not None else None,
+            "dirs": {
+                "work": str(self.work_dir),
+                "models": str(self.models_dir),
+                "cache": str(self.cache_dir),
+            },
+            "heartbeat_s": self.limits.heartbeat_s,
+            "options": dict(self.options),
+        }
+
 
 @dataclass(frozen=True)
 class TaskRequest:
@@ -81,6 +101,20 @@ class TaskRequest:
     deadline_s: float
     seed: int = 0
     model: str | None = None
+
+    def run_fields(self) -> RunFields:
+        """What `run` tells the worker."""
+        return {
+            "job_id": self.job_id,
+            "attempt": self.attempt,
+            "task": self.task,
+            "model": self.model,
+            "inputs": {name: str(path) for name, path in self.inputs.items()},
+            "params": dict(self.params),
+            "output_dir": str(self.output_dir),
+            "seed": self.seed,
+            "deadline_s": self.deadline_s,
+        }
 
 
 @dataclass(frozen=True)
