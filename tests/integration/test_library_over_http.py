@@ -1,0 +1,189 @@
+"""Voices and avatars over HTTP, with twins in place of the engine processes."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from pathlib import Path
+
+import pytest
+
+from backend.models.codes import ErrorCode
+from backend.models.errors import EngineFailure
+from backend.utils.ids import ID_PATTERN
+from tests.support.studio import Studio, running_studio
+from tests.support.twin_worker import write_tone
+
+
+def png(width: int = 8, height: int = 8) -> bytes:
+    """A valid grey PNG, made by hand (ISO/IEC 15948)."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 0, 0, 0, 0])
+    rows = zlib.compress((b"\x00" + b"\x80" * width) * height)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def tone(tmp_path: Path) -> bytes:
+    path = tmp_path / "tone.wav"
+    write_tone(path, 1.0)
+    return path.read_bytes()
+
+
+async def upload_avatar(studio: Studio, data: bytes, name: str = "me.png") -> dict[str, object]:
+    answer = await studio.http.post("/api/avatars", files={"image_file": (name, data, "image/png")})
+    assert answer.status_code == 201, answer.text
+    body: dict[str, object] = answer.json()
+    return body
+
+
+async def test_a_voice_sample_is_checked_and_stored_in_the_documents_shape(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as studio:
+        sample = tone(tmp_path)
+        answer = await studio.http.post(
+            "/api/voice/clone",
+            files={"audio_file": ("../../我的 声音.wav", sample, "audio/wav")},
+            data={"name": "我", "consent": "true"},
+        )
+        assert answer.status_code == 200
+        body = answer.json()
+        assert {"voice_id", "status", "engine"} <= set(body)
+        assert ID_PATTERN.match(body["voice_id"])
+        assert body["status"] == "ready"
+        stored = list(studio.settings.uploads_dir.iterdir())
+        assert len(stored) == 1
+        assert stored[0].name.startswith("file_"), "never a client's name"
+        assert hashlib.sha256(stored[0].read_bytes()).digest() == hashlib.sha256(sample).digest()
+        view = (await studio.http.get(f"/api/voices/{body['voice_id']}")).json()
+        assert (view["name"], view["builtin"], view["status"]) == ("我", False, "ready")
+
+        job = await studio.wait_for(await studio.submit(voice_id=body["voice_id"]))
+        assert job["status"] == "completed"
+        assert "cannot clone" in job["notice"], "a stand-in voice is never passed off as a clone"
+
+        assert (await studio.http.delete(f"/api/voices/{body['voice_id']}")).status_code == 204
+        assert not list(studio.settings.uploads_dir.iterdir())
+        gone = await studio.http.get(f"/api/voices/{body['voice_id']}")
+        assert (gone.status_code, gone.json()["code"]) == (404, "voice_not_found")
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"#EXTM3U\nfile:///etc/passwd\n", b"<svg/>", png()])
+async def test_what_is_not_audio_is_refused_and_leaves_nothing(tmp_path: Path, data: bytes) -> None:
+    async with running_studio(tmp_path) as studio:
+        answer = await studio.http.post(
+            "/api/voice/clone", files={"audio_file": ("a.wav", data, "audio/wav")}
+        )
+        assert (answer.status_code, answer.json()["code"]) == (422, "audio_unreadable")
+        assert answer.json()["hint"]
+        assert not list(studio.settings.uploads_dir.iterdir())
+        assert not list(studio.settings.work_dir.iterdir())
+
+
+async def test_a_sample_that_is_too_short_is_refused_by_the_probe(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as studio:
+        studio.speech.fail_next(
+            EngineFailure(ErrorCode.VOICE_TOO_SHORT, "Only 1 s of speech.", hint="Give 3 s.")
+        )
+        files = {"audio_file": ("a.wav", tone(tmp_path), "audio/wav")}
+        answer = await studio.http.post("/api/voice/clone", files=files)
+        assert (answer.status_code, answer.json()["code"]) == (422, "voice_too_short")
+        assert (await studio.http.get("/api/voices")).json()["data"][-1]["builtin"] is True
+
+
+async def test_built_in_voices_have_ids_like_any_other_and_one_default_per_language(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as studio:
+        voices = (await studio.http.get("/api/voices")).json()["data"]
+        assert all(ID_PATTERN.match(voice["voice_id"]) for voice in voices)
+        languages = {voice["language"] for voice in voices}
+        assert {"zh", "en"} <= languages
+        for language in languages:
+            assert sum(v["default"] for v in voices if v["language"] == language) == 1
+        answer = await studio.http.delete(f"/api/voices/{voices[0]['voice_id']}")
+        assert answer.json()["code"] == "validation_failed"
+
+
+async def test_a_preview_is_spoken_once_and_then_kept(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as studio:
+        for _ in range(2):
+            answer = await studio.http.post(
+                "/api/voices/voice_builtinafheart/preview", json={"text": "Hello"}
+            )
+            assert answer.status_code == 200
+            assert answer.headers["content-type"] == "audio/wav"
+            assert answer.content[:4] == b"RIFF"
+        assert len(studio.speech.seen) == 1
+        assert (await studio.http.post("/api/voices/voice_builtinafheart/preview")).status_code == 200
+        unknown = await studio.http.post("/api/voices/voice_zzzzzzzz1/preview")
+        assert unknown.json()["code"] == "voice_not_found"
+
+
+async def test_an_avatar_is_looked_at_stored_and_used(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as studio:
+        avatar = await upload_avatar(studio, png())
+        assert ID_PATTERN.match(str(avatar["avatar_id"]))
+        assert len(avatar["faces"]) == 1  # type: ignore[arg-type]
+        for key in ("image_url", "thumbnail_url"):
+            answer = await studio.http.get(str(avatar[key]))
+            assert answer.status_code == 200
+            assert answer.headers["content-type"].startswith("image/")
+        listed = (await studio.http.get("/api/avatars")).json()["data"]
+        assert [a["builtin"] for a in listed].count(False) == 1
+        job = await studio.wait_for(await studio.submit(avatar_url=avatar["avatar_id"]))
+        assert job["status"] == "completed"
+        assert (await studio.http.delete(f"/api/avatars/{avatar['avatar_id']}")).status_code == 204
+        assert (await studio.http.get(f"/api/avatars/{avatar['avatar_id']}")).status_code == 404
+        assert not list(studio.settings.uploads_dir.iterdir())
+
+
+@pytest.mark.parametrize(
+    "code", [ErrorCode.FACE_NOT_FOUND, ErrorCode.FACE_TOO_SMALL, ErrorCode.IMAGE_UNREADABLE]
+)
+async def test_a_portrait_that_cannot_be_used_says_why(tmp_path: Path, code: ErrorCode) -> None:
+    async with running_studio(tmp_path) as studio:
+        studio.draft.fail_next(EngineFailure(code, "No.", hint="Use another picture."))
+        answer = await studio.http.post("/api/avatars", files={"image_file": ("a.png", png(), "image/png")})
+        assert (answer.status_code, answer.json()["code"]) == (422, code.value)
+        assert not list(studio.settings.uploads_dir.iterdir())
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"<html></html>", b"MZ\x90"]
+)
+async def test_what_is_not_a_picture_is_refused(tmp_path: Path, data: bytes) -> None:
+    async with running_studio(tmp_path) as studio:
+        answer = await studio.http.post("/api/avatars", files={"image_file": ("a.png", data, "image/png")})
+        assert (answer.status_code, answer.json()["code"]) == (422, "image_unreadable")
+
+
+async def test_an_upload_over_the_limit_is_refused(tmp_path: Path) -> None:
+    async with running_studio(tmp_path, max_image_mib=1) as studio:
+        data = png() + b"\x00" * (1 << 20)
+        answer = await studio.http.post("/api/avatars", files={"image_file": ("a.png", data, "image/png")})
+        assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+        assert not list(studio.settings.work_dir.iterdir())
+
+
+@pytest.mark.parametrize("spelling", ["{name}", "data/uploads/{name}", "uploads/{name}", "{absolute}"])
+async def test_a_picture_put_into_uploads_by_hand_may_be_named_by_its_path(
+    tmp_path: Path, spelling: str
+) -> None:
+    async with running_studio(tmp_path) as studio:
+        path = studio.settings.uploads_dir / "我的 照片.png"
+        path.write_bytes(png())
+        avatar_url = spelling.format(name=path.name, absolute=path)
+        job = await studio.wait_for(await studio.submit(avatar_url=avatar_url))
+        assert job["status"] == "completed"
+        assert path.is_file()
+
+
+async def test_a_link_out_of_uploads_is_refused(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as studio:
+        (tmp_path / "secret.png").write_bytes(png())
+        (studio.settings.uploads_dir / "link.png").symlink_to(tmp_path / "secret.png")
+        answer = await studio.http.post(
+            "/api/jobs",
+            json={"voice_id": "voice_builtinafheart", "avatar_url": "link.png", "script_input": "Hi"},
+        )
+        assert answer.json()["code"] == "fetch_refused"
