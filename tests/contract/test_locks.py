@@ -1,0 +1,108 @@
+"""The locks hold what the requirements ask for, for every supported Python and system, with hashes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCKS = ("requirements.lock", "requirements-dev.lock")
+PYTHONS = ("3.10", "3.11", "3.12")
+SYSTEMS = {"linux": "Linux", "win32": "Windows", "darwin": "Darwin"}
+ENVIRONMENTS = [(python, system) for python in PYTHONS for system in SYSTEMS]
+
+
+def _marker_environment(python: str, system: str) -> dict[str, str]:
+    return {
+        "python_version": python,
+        "python_full_version": f"{python}.1",
+        "sys_platform": system,
+        "platform_system": SYSTEMS[system],
+        "os_name": "nt" if system == "win32" else "posix",
+        "platform_python_implementation": "CPython",
+        "implementation_name": "cpython",
+        "platform_machine": "x86_64",
+    }
+
+
+def _applies(marker: Marker | None, environment: dict[str, str]) -> bool:
+    return marker is None or marker.evaluate(environment)
+
+
+def _requirements(name: str) -> list[Requirement]:
+    found = []
+    for line in (ROOT / name).read_text(encoding="utf-8").splitlines():
+        text = line.partition("#")[0].strip()
+        if text.startswith("-r "):
+            found += _requirements(text.removeprefix("-r "))
+        elif text:
+            found.append(Requirement(text))
+    return found
+
+
+def _locked(name: str) -> list[tuple[Requirement, list[str]]]:
+    """(requirement, hashes) of each entry of a lock."""
+    text = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ")
+    entries = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return [
+        (Requirement(line.partition(" --hash=")[0]), re.findall(r"--hash=(\S+)", line)) for line in entries
+    ]
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_every_direct_requirement_is_pinned_exactly(name: str) -> None:
+    for requirement in _requirements(name):
+        assert re.fullmatch(r"==[\w.]+", str(requirement.specifier)), f"{requirement} is not pinned"
+
+
+@pytest.mark.parametrize(("python", "system"), ENVIRONMENTS)
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_requirement_is_locked_at_its_pinned_version(name: str, python: str, system: str) -> None:
+    environment = _marker_environment(python, system)
+    locked = {
+        requirement.name.lower(): str(requirement.specifier)
+        for requirement, _ in _locked(name)
+        if _applies(requirement.marker, environment)
+    }
+    for requirement in _requirements(name.replace(".lock", ".txt")):
+        if _applies(requirement.marker, environment):
+            assert locked.get(requirement.name.lower()) == str(requirement.specifier)
+
+
+@pytest.mark.parametrize(("python", "system"), ENVIRONMENTS)
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_package_is_locked_once_per_python_and_system(name: str, python: str, system: str) -> None:
+    environment = _marker_environment(python, system)
+    chosen = [r.name.lower() for r, _ in _locked(name) if _applies(r.marker, environment)]
+    assert len(chosen) == len(set(chosen))
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_entry_is_pinned_and_hashed(name: str) -> None:
+    entries = _locked(name)
+    assert len(entries) > 30
+    for requirement, hashes in entries:
+        assert str(requirement.specifier).startswith("==")
+        assert hashes
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", digest) for digest in hashes)
+
+
+def test_the_tests_run_against_the_versions_that_users_get() -> None:
+    for python, system in ENVIRONMENTS:
+        environment = _marker_environment(python, system)
+        users, tests = (
+            {r.name.lower(): str(r.specifier) for r, _ in _locked(name) if _applies(r.marker, environment)}
+            for name in LOCKS
+        )
+        assert {name: tests.get(name) for name in users} == users
+
+
+@pytest.mark.parametrize("name", [*LOCKS, "requirements.txt", "requirements-dev.txt"])
+def test_no_package_index_is_written_into_the_lists(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert "://" not in text
+    assert "index-url" not in text
