@@ -6,7 +6,8 @@ client that reconnects with the id it saw last gets each event exactly once.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,8 +50,9 @@ class EventService:
         if job_id is not None:
             await self._require(job_id)
         # Subscribed before the snapshot is read: what is committed in between wakes us.
-        subscription = self._bus.subscribe(job_id)
-        return self._stream(subscription, job_id, last_event_id)
+        stream = self._stream(self._bus.subscribe(job_id), job_id, last_event_id)
+        # Begun here: a generator that never ran would never give its subscription back.
+        return _prepend(await stream.__anext__(), stream)
 
     async def _require(self, job_id: str) -> None:
         if not is_id(job_id, "job"):
@@ -62,7 +64,7 @@ class EventService:
 
     async def _stream(
         self, subscription: Subscription, job_id: str | None, last_event_id: int | None
-    ) -> AsyncIterator[StreamEvent | None]:
+    ) -> AsyncGenerator[StreamEvent | None, None]:
         with subscription:
             newest = await self._store.latest_event_id()
             # An id from a database that was replaced since would hide all events to come.
@@ -113,6 +115,15 @@ class EventService:
         page = await self._store.list_page(limit=SNAPSHOT_JOBS)
         views = [wire_view(await self._store.get_view(job.job_id)) for job in page.jobs]
         return StreamEvent("snapshot", {"jobs": [view.model_dump(mode="json") for view in views]}, event_id)
+
+
+async def _prepend(
+    first: StreamEvent | None, rest: AsyncGenerator[StreamEvent | None, None]
+) -> AsyncIterator[StreamEvent | None]:
+    async with contextlib.aclosing(rest):
+        yield first
+        async for event in rest:
+            yield event
 
 
 def _stored(event: EventRecord) -> StreamEvent:
