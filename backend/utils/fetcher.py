@@ -16,21 +16,29 @@ itself shows can be checked here.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
-import re
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+import ssl
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import anyio
 import httpcore
 import httpx
 
-from backend.models.codes import ErrorCode
 from backend.models.errors import InputError
-from backend.utils.addresses import is_public
+from backend.utils.addresses import (
+    AddressGuard,
+    Resolver,
+    failed,
+    host_of,
+    is_local_name,
+    private_network,
+    refused,
+    same_address,
+)
 from backend.utils.sniff import HEAD_BYTES, Sniffed, sniff_bytes
 
 MAX_IMAGE_BYTES = 10 * 1024 * 1024
@@ -43,13 +51,6 @@ IMAGE_TYPES = frozenset(f"image/{name}" for name in ("png", "jpeg", "webp", "gif
 _SNIFF_AFTER_BYTES = 64
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _USER_AGENT = "All-in-one/1 (portrait fetch)"
-
-# A DNS name: letters, digits, hyphens, underscores; percent signs and the like are tricks.
-_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*\.?")
-# WHATWG: a host whose last label is a number is an IPv4 address, in whatever spelling.
-_NUMBER_LABEL = re.compile(r"(0[xX][0-9A-Fa-f]*|[0-9]+)\Z")
-
-Resolver = Callable[[str, int], Awaitable[list[str]]]
 
 
 @dataclass(frozen=True)
@@ -89,62 +90,17 @@ async def fetch_image(
     guard = AddressGuard(resolver, allow_private=allow_private, allow_addresses=allow_addresses)
     try:
         with anyio.fail_after(timeout_s):
-            async with _client(guard, proxy, backend, timeout_s) as client:
+            tls = await asyncio.to_thread(_tls_context)
+            async with _client(guard, proxy, backend, tls, timeout_s) as client:
                 content, sniffed = await _follow(client, guard, url, max_bytes, proxied=proxy is not None)
     except TimeoutError as error:
-        raise _failed(f"The address did not deliver the picture within {timeout_s:.0f} seconds.") from error
+        raise failed(f"The address did not deliver the picture within {timeout_s:.0f} seconds.") from error
     except (httpx.HTTPError, httpx.InvalidURL, httpcore.NetworkError, httpcore.TimeoutException) as error:
-        raise _failed("The address could not be reached.") from error
+        raise failed("The address could not be reached.") from error
     except (httpcore.ProtocolError, OSError, UnicodeError) as error:
-        raise _failed("The server at this address does not answer properly.") from error
+        raise failed("The server at this address does not answer properly.") from error
     await asyncio.to_thread(_write, dest, content)
     return FetchedImage(path=dest, sniffed=sniffed, size_bytes=len(content))
-
-
-class AddressGuard:
-    """Decides where a connection may go."""
-
-    def __init__(
-        self,
-        resolver: Resolver,
-        *,
-        allow_private: bool = False,
-        allow_addresses: frozenset[str] = frozenset(),
-    ) -> None:
-        self._resolver = resolver
-        self._allow_private = allow_private
-        self._allow_addresses = allow_addresses
-
-    def allows(self, address: str) -> bool:
-        """Whether this IP address may be connected to."""
-        return self._allow_private or address in self._allow_addresses or is_public(address)
-
-    def check_url(self, url: httpx.URL) -> None:
-        """Refuse what the URL alone shows to be wrong. Raises InputError(fetch_refused)."""
-        if url.scheme not in ("http", "https"):
-            raise _refused("Only http and https addresses are fetched.")
-        if url.userinfo:
-            raise _refused("An address with a user name or password is not fetched.")
-        host = _host(url)
-        literal = _literal(host)
-        if literal is not None:
-            if not self.allows(literal):
-                raise _private()
-            return
-        if not _NAME.fullmatch(host):
-            raise _refused("The host name in this address is not valid.")
-        if _NUMBER_LABEL.match(host.rstrip(".").rpartition(".")[2]):
-            raise _refused("A host that is written as a number is not fetched.")
-
-    async def addresses_of(self, host: str, port: int) -> list[str]:
-        """The checked addresses of a host. One forbidden address among them refuses them all."""
-        literal = _literal(host)
-        addresses = [literal] if literal is not None else await self._resolver(host, port)
-        if not addresses:
-            raise _failed("The host name in this address was not found.")
-        if not all(self.allows(address) for address in addresses):
-            raise _private()
-        return addresses
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
@@ -169,7 +125,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         try:
             addresses = await self._guard.addresses_of(host, port)
         except OSError as error:  # socket.gaierror
-            raise _failed("The host name in this address was not found.") from error
+            raise failed("The host name in this address was not found.") from error
         failure: Exception = httpcore.ConnectError("no address")
         for address in addresses:
             try:
@@ -178,9 +134,9 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
                 failure = error
                 continue
             peer = stream.get_extra_info("server_addr")
-            if not peer or not self._guard.allows(str(peer[0])) or not _same(str(peer[0]), address):
+            if not peer or not self._guard.allows(str(peer[0])) or not same_address(str(peer[0]), address):
                 await stream.aclose()
-                raise _private()
+                raise private_network()
             return stream
         raise failure
 
@@ -190,7 +146,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        raise _refused("Only http and https addresses are fetched.")
+        raise refused("Only http and https addresses are fetched.")
 
     async def sleep(self, seconds: float) -> None:
         await self._inner.sleep(seconds)
@@ -199,9 +155,9 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 class _GuardedTransport(httpx.AsyncBaseTransport):
     """httpx over an httpcore pool with our network backend (httpx has no public way to set one)."""
 
-    def __init__(self, backend: httpcore.AsyncNetworkBackend) -> None:
+    def __init__(self, backend: httpcore.AsyncNetworkBackend, tls: ssl.SSLContext) -> None:
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(trust_env=False),
+            ssl_context=tls,
             max_connections=1,
             max_keepalive_connections=0,
             network_backend=backend,
@@ -245,8 +201,18 @@ class _ResponseStream(httpx.AsyncByteStream):
         await self._response.aclose()
 
 
+@cache
+def _tls_context() -> ssl.SSLContext:
+    """Certificates are read once: it takes tens of milliseconds, so in a thread."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 def _client(
-    guard: AddressGuard, proxy: str | None, backend: httpcore.AsyncNetworkBackend | None, timeout_s: float
+    guard: AddressGuard,
+    proxy: str | None,
+    backend: httpcore.AsyncNetworkBackend | None,
+    tls: ssl.SSLContext,
+    timeout_s: float,
 ) -> httpx.AsyncClient:
     headers = {
         "User-Agent": _USER_AGENT,
@@ -255,8 +221,8 @@ def _client(
         "Accept-Encoding": "identity",
     }
     if proxy is not None:
-        return httpx.AsyncClient(proxy=proxy, trust_env=False, headers=headers, timeout=timeout_s)
-    transport = _GuardedTransport(GuardedBackend(guard, backend or httpcore.AnyIOBackend()))
+        return httpx.AsyncClient(proxy=proxy, verify=tls, trust_env=False, headers=headers, timeout=timeout_s)
+    transport = _GuardedTransport(GuardedBackend(guard, backend or httpcore.AnyIOBackend()), tls)
     return httpx.AsyncClient(transport=transport, trust_env=False, headers=headers, timeout=timeout_s)
 
 
@@ -266,21 +232,21 @@ async def _follow(
     target = _parse(url)
     for _ in range(MAX_REDIRECTS + 1):
         guard.check_url(target)
-        if proxied and _is_local_name(_host(target)):
-            raise _private()
+        if proxied and is_local_name(host_of(target)):
+            raise private_network()
         async with client.stream("GET", target, follow_redirects=False) as response:
             if response.status_code in _REDIRECTS and "location" in response.headers:
                 target = _parse(response.headers["location"], base=target)
                 continue
             return await _read_image(response, max_bytes)
-    raise _failed(f"The address redirects more than {MAX_REDIRECTS} times.")
+    raise failed(f"The address redirects more than {MAX_REDIRECTS} times.")
 
 
 async def _read_image(response: httpx.Response, max_bytes: int) -> tuple[bytes, Sniffed]:
     if response.status_code != httpx.codes.OK:
-        raise _failed(f"The server at this address answered with status {response.status_code}.")
+        raise failed(f"The server at this address answered with status {response.status_code}.")
     if response.headers.get("content-encoding", "identity").lower() != "identity":
-        raise _refused("The server sends the picture in a compressed wrapping, which is not accepted.")
+        raise refused("The server sends the picture in a compressed wrapping, which is not accepted.")
     claimed = response.headers.get("content-length", "")
     if claimed.isascii() and claimed.isdigit() and int(claimed[:18]) > max_bytes:
         raise _too_large(max_bytes)
@@ -298,7 +264,7 @@ async def _read_image(response: httpx.Response, max_bytes: int) -> tuple[bytes, 
 def _require_image(content: bytearray) -> Sniffed:
     sniffed = sniff_bytes(bytes(content[:HEAD_BYTES]))
     if sniffed is None or sniffed.media_type not in IMAGE_TYPES:
-        raise _refused(
+        raise refused(
             "The address does not hold a picture.",
             hint="Give the address of the picture file itself (PNG, JPEG, WebP, GIF, BMP or HEIC), "
             "not of a page that shows it.",
@@ -308,42 +274,16 @@ def _require_image(content: bytearray) -> Sniffed:
 
 def _parse(url: str, *, base: httpx.URL | None = None) -> httpx.URL:
     if len(url) > MAX_URL_CHARS:
-        raise _refused(f"The address is longer than {MAX_URL_CHARS} characters.")
+        raise refused(f"The address is longer than {MAX_URL_CHARS} characters.")
     if any(char.isspace() or not char.isprintable() or char == "\\" for char in url):
-        raise _refused("The address holds characters that no address may have.")
+        raise refused("The address holds characters that no address may have.")
     try:
         parsed = base.join(url) if base is not None else httpx.URL(url)
     except (httpx.InvalidURL, ValueError, UnicodeError) as error:
-        raise _refused("This is not a valid address.") from error
+        raise refused("This is not a valid address.") from error
     if not parsed.host:
-        raise _refused("This is not a full http or https address.")
+        raise refused("This is not a full http or https address.")
     return parsed
-
-
-def _host(url: httpx.URL) -> str:
-    """The host as it goes to the resolver: ASCII, internationalised names encoded."""
-    return url.raw_host.decode("ascii", "replace")
-
-
-def _literal(host: str) -> str | None:
-    """The host as an IP address in its usual spelling, or None when it is a name."""
-    try:
-        return str(ipaddress.ip_address(host.strip("[]")))
-    except ValueError:
-        return None
-
-
-def _same(peer: str, wanted: str) -> bool:
-    one, other = _literal(peer), _literal(wanted)
-    return one is not None and one == other
-
-
-def _is_local_name(host: str) -> bool:
-    """Names that a proxy would resolve to itself or to its own network."""
-    if _literal(host) is not None:
-        return False
-    name = host.rstrip(".").lower()
-    return "." not in name or name.endswith((".localhost", ".local", ".internal", ".lan", ".home.arpa"))
 
 
 def _write(dest: Path, content: bytes) -> None:
@@ -358,24 +298,8 @@ def _write(dest: Path, content: bytes) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _refused(sentence: str, *, hint: str = "Download the picture and upload it instead.") -> InputError:
-    return InputError(ErrorCode.FETCH_REFUSED, sentence, hint=hint)
-
-
-def _private() -> InputError:
-    return _refused("This address leads to this computer or into a private network, so it is not fetched.")
-
-
 def _too_large(max_bytes: int) -> InputError:
-    return _refused(
+    return refused(
         f"The picture at this address is larger than {max_bytes // (1024 * 1024)} MiB.",
         hint="Use a smaller picture, or upload it.",
-    )
-
-
-def _failed(sentence: str) -> InputError:
-    return InputError(
-        ErrorCode.FETCH_FAILED,
-        sentence,
-        hint="Open the address in a browser to check it, or download the picture and upload it.",
     )
