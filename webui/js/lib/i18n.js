@@ -31,7 +31,7 @@ export const isChinese = () => current === "zh-CN";
  * @returns {Locale}
  */
 export function preferredLocale() {
-  const stored = LOCALES.find((name) => name === readPref("lang", ""));
+  const stored = LOCALES.find((name) => name === readPref("lang", /** @type {string} */ ("")));
   if (stored) return stored;
   for (const tag of navigator.languages ?? [navigator.language]) {
     if (/^zh\b/i.test(tag)) return "zh-CN";

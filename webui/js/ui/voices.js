@@ -66,7 +66,7 @@ export class Voices extends HTMLElement {
     fill(
       this.#list,
       ...rows,
-      group === "own" && rows.length === 0 && h("p", { class: "quiet", t: "voices.own_empty" }),
+      rows.length === 0 && h("p", { class: "quiet", t: group === "own" ? "voices.own_empty" : "voices.none" }),
       group === "own" &&
         h("button", { type: "button", class: "button button-block", t: "voices.add", onclick: () => openVoiceClone() }, icon("plus")),
     );
