@@ -20,6 +20,18 @@ export const isFinished = (job) => ["completed", "failed", "cancelled"].includes
 /** @param {{status: string}} job */
 export const isActive = (job) => !isFinished(job);
 
+/** Events after which work is done again, so that the percentage may really fall. */
+const STEPS_BACK = new Set(["fallback", "retry_scheduled", "lost", "released"]);
+
+/**
+ * Ticks run ahead of what is stored, so an answer read from the store can be older than what is
+ * shown: while a job runs, its percentage does not fall.
+ * @param {Job} known
+ * @param {Job} next
+ */
+const steady = (known, next) =>
+  known.status === next.status && next.status !== "queued" ? Math.max(known.progress, next.progress) : next.progress;
+
 class JobStore extends EventTarget {
   /** @type {Map<string, Job>} */
   #jobs = new Map();
@@ -78,7 +90,11 @@ class JobStore extends EventTarget {
 
   /** @param {Job[]} jobs */
   putAll(jobs) {
-    for (const job of jobs) if (!this.#gone.has(job.job_id)) this.#jobs.set(job.job_id, job);
+    for (const job of jobs) {
+      if (this.#gone.has(job.job_id)) continue;
+      const known = this.#jobs.get(job.job_id);
+      this.#jobs.set(job.job_id, known ? { ...job, progress: steady(known, job) } : job);
+    }
     this.#changed();
   }
 
@@ -98,6 +114,7 @@ class JobStore extends EventTarget {
       // A tick may overtake the event that ended the job.
       if (isFinished(known) && !(patch.status && isFinished({ status: patch.status }))) return;
       const next = { ...known, ...patch };
+      if (!STEPS_BACK.has(type ?? "")) next.progress = steady(known, next);
       if (patch.stage && !patch.stages) next.stages = stagesAt(patch.stage);
       this.#jobs.set(patch.job_id, next);
       this.#changed();
