@@ -173,7 +173,16 @@ def _install(
     log.unlink(missing_ok=True)
     command = [
         str(python_of(spec.folder)),
-        *("-m", "pip", "install", "--require-hashes", "--no-input", "--disable-pip-version-check"),
+        *(
+            "-m",
+            "pip",
+            "install",
+            "--require-hashes",
+            "--only-binary",
+            ":all:",
+            "--no-input",
+            "--disable-pip-version-check",
+        ),
         *("--retries", str(PIP_RETRIES), "--timeout", str(PIP_TIMEOUT_S)),
         *("--log", str(log), "-r", str(spec.lock)),
     ]

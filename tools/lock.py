@@ -30,9 +30,6 @@ PLATFORMS = (
 )
 # onnxruntime's wheels want macOS 14; an older one, or an Intel Mac, needs Python 3.10.
 OLDEST_SYSTEMS = {"MACOSX_DEPLOYMENT_TARGET": "14.0"}
-# Pure Python packages that were published as source only; any machine can build them.
-SOURCE_ONLY = ("jieba", "docopt")
-
 HEADER = "# Made by tools/lock.py from {source}; do not edit.\n"
 
 
@@ -63,11 +60,10 @@ def compile_lock(uv: Path, source: str, target: str) -> None:
 def check_wheels(uv: Path, source: str) -> list[str]:
     """Pythons and platforms for which `source` does not resolve from wheels alone."""
     failed = []
-    allowed = [part for name in SOURCE_ONLY for part in ("--no-binary", name)]
     for python in PYTHONS:
         for platform in PLATFORMS:
             command = [
-                *(str(uv), "pip", "compile", "--quiet", "--only-binary", ":all:", *allowed),
+                *(str(uv), "pip", "compile", "--quiet", "--only-binary", ":all:"),
                 *(
                     "--python-version",
                     python,

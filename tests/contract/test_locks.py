@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -106,3 +108,53 @@ def test_no_package_index_is_written_into_the_lists(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     assert "://" not in text
     assert "index-url" not in text
+
+
+# Import names that differ from the package's name.
+PACKAGE_OF = {
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
+    "dotenv": "python-dotenv",
+    "skimage": "scikit-image",
+}
+OWN = {"backend", "workers", "launcher", "tests", "tools", "benchmarks", "build"}
+
+
+def _imported(folder: Path) -> dict[str, Path]:
+    """Third-party packages imported below `folder`, wherever the import stands, with one file that does."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names: list[str] = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                names = [node.module]
+            for name in names:
+                top = name.partition(".")[0]
+                if top not in sys.stdlib_module_names and top not in OWN:
+                    found[PACKAGE_OF.get(top, top.replace("_", "-"))] = path.relative_to(ROOT)
+    return found
+
+
+# Imported only inside an engine's own environment, which has its own requirements.
+ENGINE_PACKAGES: set[str] = set()
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("backend", "requirements.txt"),
+        ("workers", "requirements.txt"),
+        ("launcher", "requirements.txt"),
+        ("tests", "requirements-dev.txt"),
+    ],
+)
+def test_every_imported_package_is_a_direct_requirement(folder: str, name: str) -> None:
+    required = {requirement.name.lower() for requirement in _requirements(name)} | ENGINE_PACKAGES
+    # python-dotenv comes with pydantic-settings; only a test compares the launcher's reader with it.
+    required |= {"python-dotenv"} if folder == "tests" else set()
+    missing = {
+        package: str(path) for package, path in _imported(ROOT / folder).items() if package not in required
+    }
+    assert missing == {}

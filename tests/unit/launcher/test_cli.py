@@ -131,7 +131,7 @@ def test_an_unsupported_python_gets_a_sentence_and_not_a_syntax_error() -> None:
 
 @pytest.mark.parametrize("name", ["__init__.py", "__main__.py"])
 def test_what_runs_before_the_version_check_is_readable_for_old_interpreters(name: str) -> None:
-    text = (ROOT / "launcher" / name).read_text(encoding="utf-8")
+    text = (ROOT / "launcher" / name).read_bytes().decode("ascii")
     for newer in (' f"', " f'", "->", ":=", "__future__", "match "):
         assert newer not in text.split("from launcher.cli")[0], f"{newer!r} ends Python 2 with a SyntaxError"
 
