@@ -9,6 +9,7 @@ crash at any point is repaired by running `finish` again.
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import threading
 from collections.abc import Callable, Mapping
@@ -38,6 +39,9 @@ _PROBED, _SUBTITLED, _MUXED, _VERIFIED, _PICTURED = 0.05, 0.10, 0.70, 0.92, 0.97
 _HASH_CHUNK_BYTES = 1 << 20
 # After a cancelled await, the thread's ffmpeg is killed at its next poll; then the thread ends.
 _THREAD_END_S = 10.0
+
+# EDQUOT is unknown on Windows; EFBIG is a limit on file sizes.
+_DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
 _T = TypeVar("_T")
 
@@ -148,6 +152,15 @@ class _ThreadRunner:
             if thread.done() and not thread.cancelled():
                 thread.exception()  # seen: the cancel is what the caller hears of
             raise
+        except OSError as error:
+            if error.errno not in _DISK_FULL_ERRNOS:
+                raise
+            raise EngineFailure(
+                ErrorCode.DISK_FULL,
+                "The disk is full: the finished video could not be written.",
+                hint="Free some space on the disk that holds the data folder and try again.",
+                log_tail=str(error),
+            ) from error
 
 
 class _Plan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import json
 import threading
@@ -210,6 +211,18 @@ async def test_the_inputs_are_left_as_they_were(tmp_path: Path, folder: Path) ->
     before = _contents(folder)
     await _finish(folder, tmp_path, subtitles="burn_in")
     assert _contents(folder) == before
+
+
+async def test_a_full_disk_is_told_as_such(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(EngineFailure) as caught:
+        await _finish(folder, tmp_path)
+    assert caught.value.code is ErrorCode.DISK_FULL
 
 
 async def test_a_cancel_raises_and_leaves_no_result_behind_the_check(tmp_path: Path, folder: Path) -> None:

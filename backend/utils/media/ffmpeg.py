@@ -48,7 +48,14 @@ ADDRESS_SPACE_BYTES = 8 * 1024**3
 CPU_SECONDS_PER_DEADLINE_SECOND = 4
 
 _LINE_BYTES = 8192
-_DISK_FULL_WORDS = ("No space left on device", "Disk quota exceeded", "There is not enough space")
+_DISK_FULL_WORDS = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "There is not enough space",
+    "File too large",
+)
+# How a child ends that writes past a limit on file sizes (the signal does not exist on Windows).
+_FILE_SIZE_DEATH = -int(getattr(signal, "SIGXFSZ", 0)) or None
 
 Cancelled = Callable[[], bool]
 
@@ -142,7 +149,8 @@ class Ffmpeg:
         done = self.run(arguments, deadline_s=deadline_s, cancelled=cancelled, on_line=on_line, cwd=cwd)
         if done.returncode == 0:
             return done
-        if any(words in done.stderr_tail for words in _DISK_FULL_WORDS):
+        full = any(words in done.stderr_tail for words in _DISK_FULL_WORDS)
+        if full or done.returncode == _FILE_SIZE_DEATH:
             raise EngineFailure(
                 ErrorCode.DISK_FULL,
                 f"The disk is full: ffmpeg could not {purpose}.",

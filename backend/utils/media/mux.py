@@ -90,6 +90,8 @@ def mux(
     """
     encode = request.burn_in is not None or not is_copyable(request.video_info)
     length_s = max(request.video_info.duration_s, request.audio_info.duration_s)
+    # An ffmpeg that outlived a killed service may still write to the old file; it is left that one.
+    request.output.unlink(missing_ok=True)
     tags_path = request.work_dir / _TAGS_FILE
     tags_path.write_text(tags_document(request.title, request.provenance), encoding="utf-8", newline="\n")
     arguments = [

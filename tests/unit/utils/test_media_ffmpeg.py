@@ -96,6 +96,14 @@ def test_a_full_disk_has_its_own_code(tmp_path: Path) -> None:
     assert caught.value.code is ErrorCode.DISK_FULL
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_the_real_ffmpeg_on_a_full_disk_has_that_code_too() -> None:
+    arguments = ["-f", "lavfi", "-i", "testsrc2=s=64x64:r=25:d=1", "-f", "rawvideo", "file:/dev/full"]
+    with pytest.raises(EngineFailure) as caught:
+        FFMPEG.run_checked(arguments, purpose="write", deadline_s=10)
+    assert caught.value.code is ErrorCode.DISK_FULL
+
+
 def test_a_missing_binary_is_a_clear_failure(tmp_path: Path) -> None:
     with pytest.raises(EngineFailure) as caught:
         Ffmpeg(tmp_path / "nowhere").run([], deadline_s=5)
