@@ -12,6 +12,9 @@ from backend.engines.worker_process import WorkerExit
 from backend.models.codes import ErrorCode
 from backend.models.errors import EngineFailure
 
+# A row of the attempts table keeps the tail: room for a long traceback, not for a flood.
+_TAIL_CHARS = 16_000
+
 
 class FailureReporter:
     """One worker's failures in words. Raw text goes to the log and, without paths, to `log_tail`."""
@@ -43,7 +46,7 @@ class FailureReporter:
             hint=text.hint,
             retryable=retryable or verdict.policy.retries,
             exit_code=exit_code,
-            log_tail=strip_paths("\n".join(escape(line) for line in raw.splitlines())),
+            log_tail=strip_paths("\n".join(escape(line) for line in raw.splitlines())[-_TAIL_CHARS:]),
         )
 
     def of_exit(
