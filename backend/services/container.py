@@ -16,8 +16,8 @@ from backend.engines.base import BaseEngineAdapter
 from backend.engines.draft_adapter import DraftAdapter
 from backend.engines.infinitetalk_adapter import InfiniteTalkAdapter
 from backend.engines.registry import EngineRegistry
-from backend.engines.worker_port import EngineWorker
 from backend.engines.wan2gp_adapter import Wan2GPAdapter
+from backend.engines.worker_port import EngineWorker
 from backend.services.avatar_service import AvatarService
 from backend.services.catalog import Catalog
 from backend.services.dispatcher import Dispatcher
