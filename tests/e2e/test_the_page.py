@@ -70,7 +70,7 @@ def test_a_button_that_cannot_work_yet_says_why_and_leads_there(open_page: OpenP
     assert button.get_attribute("aria-disabled") == "true"
     assert button.get_attribute("aria-describedby") == "generate-why"
     assert "script" in page.locator("#generate-why").inner_text().lower()
-    button.click()
+    button.click(force=True)
     assert page.evaluate("document.activeElement.id") == "script"
     assert page.locator(".job-panel").count() == 0
 
@@ -128,7 +128,7 @@ def test_an_own_portrait_is_checked_added_chosen_and_deleted(
     assert "me <b>" in page.locator(".picker-name").inner_text()
     page.get_by_role("button", name="Delete portrait").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
-    page.wait_for_function(f"document.querySelectorAll('aio-portraits .tile').length === {before}")
+    page.locator("aio-portraits .tile").nth(before).wait_for(state="detached")
     assert page.locator("aio-portraits input:checked").count() == 1
     assert complaints == []
 
@@ -151,7 +151,7 @@ def test_a_voice_needs_a_file_and_consent_and_silence_is_refused(open_page: Open
     assert send.get_attribute("aria-disabled") == "true"
     upload(page, "#voice-file", "quiet.wav", silence(8))
     assert "consent" in page.locator("#clone-why").inner_text()
-    send.click()
+    send.click(force=True)
     assert page.evaluate("document.activeElement.id") == "voice-consent"
     page.keyboard.press("Space")
     assert send.get_attribute("aria-disabled") == "false"
@@ -202,10 +202,10 @@ def test_more_videos_than_a_page_are_loaded_on_request(
         studio.post(f"/api/jobs/{job_id}/cancel", {})
     page = open_page()
     cards = page.locator("aio-history li")
-    page.wait_for_function("document.querySelectorAll('aio-history li').length >= 20")
+    cards.nth(19).wait_for()
     first = cards.count()
     page.get_by_role("button", name="Load more").click()
-    page.wait_for_function(f"document.querySelectorAll('aio-history li').length > {first}")
+    cards.nth(first).wait_for()
     assert complaints == []
 
 
