@@ -33,7 +33,18 @@ MAX_PAUSE_MS = 5_000
 MAX_SCRIPT_CHARACTERS = 100_000
 # Silence before the first and after the last word: players swallow the first milliseconds.
 EDGE_SAMPLES = round(0.10 * SAMPLE_RATE)
+# Where a long sentence was cut at a comma, a comma's pause and not a full stop's.
+PIECE_PAUSE_SAMPLES = round(0.12 * SAMPLE_RATE)
 _WARM_SYMBOLS = "həlˈO."
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One sentence to speak. `complete`: see `Sentence`."""
+
+    text: str
+    language: Language
+    complete: bool
 
 
 @dataclass(frozen=True)
@@ -80,20 +91,25 @@ class SpeechEngine:
         wav_path = task.output_dir / "speech.wav"
         timings_path = task.output_dir / "timings.json"
         head = {"engine": ENGINE, "voice": request.voice.name, "language": request.language}
-        spoken_count = cached_count = 0
+        spoken_count = cached_count = pause = 0
         with (
             WavWriter(wav_path) as wav,
             TimingsWriter(timings_path, sample_rate=SAMPLE_RATE, head=head) as timings,
         ):
-            for done, (text, language) in enumerate(sentences):
+            for done, line in enumerate(sentences):
                 context.raise_if_cancelled()
                 context.progress(done / len(sentences), "Speaking", step=done, steps=len(sentences))
-                units = self._reader.read(text, language, british=request.voice.name.startswith("b"))
+                units = self._reader.read(
+                    line.text, line.language, british=request.voice.name.startswith("b")
+                )
                 spoken = self._speak(synthesiser, units, request, context)
                 if spoken is None:
                     continue
-                wav.silence(request.pause_samples if spoken_count else EDGE_SAMPLES)
-                timings.add(text, units, _shift(spoken.symbols, wav.samples))
+                wav.silence(pause if spoken_count else EDGE_SAMPLES)
+                pause = request.pause_samples
+                if not line.complete:
+                    pause = min(pause, PIECE_PAUSE_SAMPLES)
+                timings.add(line.text, units, _shift(spoken.symbols, wav.samples))
                 wav.write(spoken.samples)
                 spoken_count += 1
                 cached_count += spoken.from_cache
@@ -153,14 +169,15 @@ class SpeechEngine:
             pause_samples=round(pause_ms / 1000 * SAMPLE_RATE),
         )
 
-    def _sentences(self, request: SpeechRequest) -> list[tuple[str, Language]]:
-        sentences = []
-        for start, end in split_sentences(request.text):
-            text = request.text[start:end]
-            sentences.append((text, of_sentence(text, request.language, fixed=request.fixed_language)))
-        if not sentences:
+    def _sentences(self, request: SpeechRequest) -> list[_Line]:
+        lines = []
+        for sentence in split_sentences(request.text):
+            text = request.text[sentence.start : sentence.end]
+            language = of_sentence(text, request.language, fixed=request.fixed_language)
+            lines.append(_Line(text, language, sentence.complete))
+        if not lines:
             raise TaskError("validation_failed", "The script is empty. Write at least one word.")
-        return sentences
+        return lines
 
 
 def _read_script(path: Path) -> dict[str, Any]:

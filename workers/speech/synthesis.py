@@ -13,14 +13,13 @@ import numpy as np
 
 from workers.speech.cache import ClipCache, Utterance
 from workers.speech.kokoro import SAMPLE_RATE, Clip, Kokoro, Samples, Voice
+from workers.speech.limiter import apply_gain
 from workers.speech.text.aligned import Unit
 from workers.speech.timings import TimedSymbol
 from workers.speech.utterances import NO_OWNER, Phrase, cut, join
 
 # A breath between the pieces of one over-long sentence.
 PIECE_GAP_SAMPLES = round(0.12 * SAMPLE_RATE)
-# Peaks above this are turned down: lossy codecs overshoot by up to a decibel.
-PEAK_CEILING = 0.89
 # The padding before and after an utterance is heard as silence.
 _PAD_SYMBOL = " "
 
@@ -32,15 +31,6 @@ class SpokenSentence:
     samples: Samples
     symbols: list[TimedSymbol]
     from_cache: bool
-
-
-def level(clip: Clip, gain_db: float) -> Clip:
-    """Apply the voice's gain; an utterance whose peaks would pass the ceiling is turned down as a whole."""
-    samples = clip.samples * np.float32(10.0 ** (gain_db / 20.0))
-    peak = float(np.max(np.abs(samples), initial=0.0))
-    if peak > PEAK_CEILING:
-        samples = samples * np.float32(PEAK_CEILING / peak)
-    return Clip(samples.astype(np.float32), clip.token_samples)
 
 
 class Synthesiser:
@@ -85,7 +75,8 @@ class Synthesiser:
         kept = self._cache.get(utterance)
         if kept is not None and len(kept.token_samples) == len(piece.symbols) + 2:
             return kept, True
-        clip = level(self._model.speak(piece.symbols, voice, speed=speed, cancelled=cancelled), voice.gain_db)
+        raw = self._model.speak(piece.symbols, voice, speed=speed, cancelled=cancelled)
+        clip = Clip(apply_gain(raw.samples, voice.gain_db), raw.token_samples)
         self._cache.put(utterance, clip)
         return clip, False
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from workers.speech.text.aligned import Unit
 from workers.speech.text.punctuation import OPENING, STOPS
 
-# The model takes 508; sentences are cut by estimate long before (sentences.py), so this is the second fence.
-MAX_SYMBOLS = 400
+# The model takes 508; sentences are cut by estimate before (sentences.py), so this is the second fence. Kept low
+# because memory grows with the length.
+MAX_SYMBOLS = 300
 # A cut looks for a pause in this last share of an over-long utterance, else for a space.
 _SEARCH_SHARE = 0.5
 NO_OWNER = -1

@@ -7,8 +7,8 @@ without overlap; a number, an abbreviation or a quoted sentence's closing mark i
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
-from workers.speech.text.aligned import Span
 from workers.speech.text.language import is_han, is_kana
 
 # Spoken length is estimated in model tokens: a Han character or kana becomes about 5 symbols with its space, a
@@ -16,9 +16,9 @@ from workers.speech.text.language import is_han, is_kana
 _HAN_TOKENS = 5.0
 _DIGIT_TOKENS = 4.0
 _OTHER_TOKENS = 1.1
-# Half of what the model takes (508): past this its pace starts to wobble, memory grows and a cancelled task
-# wastes more work. About 20 s of speech.
-MAX_SENTENCE_TOKENS = 250.0
+# Less than half of what the model takes (508): past this its pace starts to wobble and memory grows with the
+# length (measured 405 MB for 10 s, 560 MB for 16 s). This is about 13 s of speech.
+MAX_SENTENCE_TOKENS = 220.0
 # A piece cut out of a long sentence should not be shorter than this share of the limit.
 _MIN_SHARE = 0.35
 
@@ -128,9 +128,18 @@ _MAY_END = frozenset(
 _WORD_BEFORE = re.compile(r"[A-Za-z][A-Za-z.]*\Z")
 
 
-def split_sentences(text: str) -> list[Span]:
-    """Half-open spans of the sentences of `text`, white space at their ends left out, none empty."""
-    spans: list[Span] = []
+@dataclass(frozen=True)
+class Sentence:
+    """Characters `start:end` of a script. `complete`: False for a piece of a longer sentence that goes on."""
+
+    start: int
+    end: int
+    complete: bool = True
+
+
+def split_sentences(text: str) -> list[Sentence]:
+    """The sentences of `text` in order, white space at their ends left out, none empty."""
+    spans: list[Sentence] = []
     start = 0
     position = 0
     while position < len(text):
@@ -212,29 +221,24 @@ def _is_full_stop(text: str, start: int, position: int) -> bool:
     return True
 
 
-def _pieces(text: str, start: int, end: int) -> list[Span]:
+def _pieces(text: str, start: int, end: int) -> list[Sentence]:
     """Trim white space; cut a sentence that is too long at commas, else at spaces, else between characters."""
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
-    if start == end:
-        return []
-    spans: list[Span] = []
+    start, end = _trimmed(text, start, end)
+    pieces: list[Sentence] = []
     while token_estimate(text[start:end]) > MAX_SENTENCE_TOKENS:
         cut = _cut(text, start, end)
         if cut is None:
             break
-        spans.append(_trimmed(text, start, cut))
-        start = cut
-        while start < end and text[start].isspace():
-            start += 1
+        pieces.append(Sentence(*_trimmed(text, start, cut), complete=False))
+        start, end = _trimmed(text, cut, end)
     if start < end:
-        spans.append((start, end))
-    return spans
+        pieces.append(Sentence(start, end))
+    return pieces
 
 
-def _trimmed(text: str, start: int, end: int) -> Span:
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < end and text[start].isspace():
+        start += 1
     while end > start and text[end - 1].isspace():
         end -= 1
     return start, end
