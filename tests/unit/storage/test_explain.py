@@ -1,0 +1,122 @@
+"""Hot SQL uses its indexes, also with a long history behind it."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from backend.storage import files, job_queue_sql
+from backend.storage.migrations import MIGRATIONS
+from backend.storage.migrations.runner import migrate
+
+JOBS = 2_000
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory):
+    """A database with years of cancelled jobs, a few that wait, and fresh statistics."""
+    folder = tmp_path_factory.mktemp("history")
+    path = folder / "sqlite.db"
+    migrate(path, MIGRATIONS, backups_dir=folder)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("BEGIN")
+    for number in range(JOBS):
+        connection.execute(
+            "INSERT INTO jobs (job_id, owner, request_json, request_sha256, engine_plan_json, selected_engine, seed,"
+            " created_at, updated_at, served_seq) VALUES (?, ?, '{}', 'x', '[]', 'draft', 1, 1, 1, ?)",
+            (f"job_{number:08d}", f"owner{number % 3}", number),
+        )
+        connection.execute(
+            "INSERT INTO job_events (job_id, type, data_json, at) VALUES (?, 'queued', '{}', 1)",
+            (f"job_{number:08d}",),
+        )
+    connection.execute(
+        "UPDATE jobs SET state='cancelled', cancel_requested_at=1, finished_at=1 WHERE seq <= ?", (JOBS - 20,)
+    )
+    connection.execute("COMMIT")
+    connection.execute("ANALYZE")
+    yield connection
+    connection.close()
+
+
+PARAMS = {
+    "lease_owner": "b", "lease_ms": 1, "now": 1, "engines": None, "job_id": "job_00000001", "attempt": 1,
+    "owner": "", "key": "k", "last_id": 1, "limit": 10, "boot": "b", "after": 100, "keys": None, "engine": None,
+    "q": None, "exact": None, "percent": 1.0, "stage": None, "message": None, "eta_s": None, "expires": 1,
+    "before": 1, "file_ids": "[]",
+}  # fmt: skip
+
+HOT = {
+    "CLAIM": (job_queue_sql.CLAIM, ["jobs_ready", "jobs_served", "jobs_last_served"]),
+    "BY_IDEMPOTENCY_KEY": (job_queue_sql.BY_IDEMPOTENCY_KEY, ["jobs_idempotency"]),
+    "COUNT_QUEUED": (job_queue_sql.COUNT_QUEUED, ["jobs_ready|jobs_delayed"]),
+    "NEXT_WAKE": (job_queue_sql.NEXT_WAKE, ["jobs_delayed"]),
+    "POSITIONS": (job_queue_sql.POSITIONS, ["jobs_ready|jobs_delayed", "jobs_served"]),
+    "OWNED_BY_OTHERS": (job_queue_sql.OWNED_BY_OTHERS, ["jobs_running"]),
+    "OWNED_BY_BOOT": (job_queue_sql.OWNED_BY_BOOT, ["jobs_running"]),
+    "CHECK_FENCE": (job_queue_sql.CHECK_FENCE, ["sqlite_autoindex_jobs_1|jobs_running"]),
+    "PROGRESS": (job_queue_sql.PROGRESS, ["sqlite_autoindex_jobs_1|jobs_running"]),
+    "RENEW_LEASE": (job_queue_sql.RENEW_LEASE, ["sqlite_autoindex_jobs_1|jobs_running"]),
+    "EVENTS_SINCE": (job_queue_sql.EVENTS_SINCE, ["USING INTEGER PRIMARY KEY (rowid>?)"]),
+    "EVENTS_OF_JOB_SINCE": (
+        job_queue_sql.EVENTS_OF_JOB_SINCE,
+        ["job_events_of_job (job_id=? AND event_id>?)"],
+    ),
+    "LIST_NEWEST_FIRST": (job_queue_sql.LIST_NEWEST_FIRST, ["USING INTEGER PRIMARY KEY (rowid<?)"]),
+    "LIST_OLDEST_FIRST": (job_queue_sql.LIST_OLDEST_FIRST, ["USING INTEGER PRIMARY KEY (rowid>?)"]),
+    "VIEW": (job_queue_sql.VIEW, ["attempts_of_job", "sqlite_autoindex_jobs_1"]),
+    "TO_PURGE": (files.TO_PURGE, ["files_to_purge"]),
+    "COLLECTABLE": (files.COLLECTABLE, ["files_live", "artifacts_file", "job_inputs_file", "voices_file"]),
+}
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_hot_sql_uses_its_index_and_scans_no_table(history: sqlite3.Connection, name: str) -> None:
+    statement, indexes = HOT[name]
+    plan = [row[3] for row in history.execute(f"EXPLAIN QUERY PLAN {statement}", PARAMS)]
+    text = "\n".join(plan)
+    for index in indexes:
+        assert any(choice in text for choice in index.split("|")), f"{index} is not used:\n{text}"
+    # A scan by a partial index reads only the rows that wait; a co-routine is a result, not a table.
+    tables = {
+        "jobs",
+        "j",
+        "s",
+        "r",
+        "i",
+        "f",
+        "p",
+        "v",
+        "a",
+        "stages",
+        "artifacts",
+        "attempts",
+        "job_events",
+        "files",
+    }
+    tables -= {line.split()[1] for line in plan if line.startswith("CO-ROUTINE")}
+    scans = [
+        line for line in plan if line.startswith("SCAN") and line.split()[1] in tables and "INDEX" not in line
+    ]
+    assert scans == [], text
+
+
+def test_the_claim_reads_only_jobs_that_wait(history: sqlite3.Connection) -> None:
+    """Counted in virtual machine steps, which do not depend on the machine: 2,000 old jobs cost nothing."""
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    history.execute("BEGIN")
+    history.set_progress_handler(count, 100)
+    try:
+        assert len(history.execute(job_queue_sql.CLAIM, PARAMS).fetchall()) == 1
+    finally:
+        history.set_progress_handler(None, 0)
+        history.rollback()
+    # About 20 waiting rows at some tens of steps each; a scan of the table would be over 20,000.
+    assert steps * 100 < 5_000
