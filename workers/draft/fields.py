@@ -15,9 +15,9 @@ import numpy as np
 
 from workers.draft import topology as topo
 from workers.draft.arrays import F32, F64, smoothstep, unit
-from workers.draft.modes import MASK_MODES, Mode
+from workers.draft.modes import RIGID_MODES, Mode
 from workers.draft.rig import Head
-from workers.draft.warp import Grid, ThinPlate, soften_folds
+from workers.draft.warp import Grid, ThinPlate
 
 # Splines may miss their points by a little rather than fold between two that nearly coincide.
 _STIFFNESS = 3e-4
@@ -49,56 +49,107 @@ class BodyWeights:
 
 
 @dataclass(frozen=True)
-class Layers:
-    """Fields (modes, rows, columns, 2) in pixels per unit, and the same at the mesh points (modes, 478, 2)."""
+class LayerFields:
+    """Fields of both layers (modes, rows, columns, 2) over one grid, pixels per unit of each mode."""
 
     grid: Grid
     upper: F32
     lower: F32
-    lower_share: F32  # (rows, columns): 1 where the lower layer is shown at rest
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Motion of one face over the whole person (`wide`) and, finer, around the mouth (`fine`).
+
+    The `..._at` arrays (modes, 478, 2) are the same motion at the mesh points; `rigid_at` moves the skull alone.
+    """
+
+    wide: LayerFields
+    fine: LayerFields
+    lower_share: F32  # (rows, columns) of `wide`: 1 where the lower layer is shown at rest
     upper_at: F32
     lower_at: F32
-    rigid_at: F32  # what moves the skull alone: head and body
+    rigid_at: F32
 
 
-def build_layers(head: Head, modes: F64, grid: Grid, weights: BodyWeights, mode_limits: F32) -> Layers:
-    """Spread the modes (modes, 468, 2) over the grid. `mode_limits` (k, modes): extreme poses, kept foldless."""
-    nodes = grid.nodes()
-    ring = _rings(head)
-    seam_points, seam_moves = _seam(head, modes)
-    upper_points, lower_points = _split(head)
+def build_layers(head: Head, modes: F64, grid: Grid, weights: BodyWeights) -> Layers:
+    """Spread the modes (modes, 468, 2) over the grid, and over a finer one around the mouth."""
+    splines = _Splines(head, modes)
+    fade = _edge_fade(grid, 0.18 * head.face_height)
     rigid = _rigid_fields(head, grid, weights)
-    layers = []
-    for members, used in ((upper_points, _UPPER_MODES), (lower_points, _LOWER_MODES)):
-        at = np.vstack([head.skin[members], seam_points, ring])
-        values = np.concatenate(
-            [
-                np.concatenate([modes[mode][members], seam_moves[mode], np.zeros((len(ring), 2))])
-                for mode in used
-            ],
-            axis=1,
-        )
-        spread = ThinPlate(at, _STIFFNESS).evaluate(values, nodes)
-        fields = rigid.copy()
-        for position, mode in enumerate(used):
-            fields[mode] += spread[:, 2 * position : 2 * position + 2].reshape(grid.rows, grid.columns, 2)
-        fields[list(used)] *= _edge_fade(grid, 0.18 * head.face_height)[..., None]
-        layers.append(soften_folds(fields, mode_limits, grid.step))
-    upper, lower = layers
-    still = upper.copy()
+    upper, lower = splines.over(grid)
+    wide = LayerFields(grid, rigid + upper * fade[..., None], rigid + lower * fade[..., None])
+    fine_grid = _mouth_grid(head, grid)
+    nodes = fine_grid.nodes()
+    shape = (len(rigid), fine_grid.rows, fine_grid.columns, 2)
+    fine_rigid = grid.at(rigid, nodes).reshape(shape)
+    fine_fade = grid.at(fade[None, ..., None], nodes).reshape(1, fine_grid.rows, fine_grid.columns, 1)
+    fine_upper, fine_lower = splines.over(fine_grid)
+    fine = LayerFields(fine_grid, fine_rigid + fine_upper * fine_fade, fine_rigid + fine_lower * fine_fade)
+    still = wide.upper.copy()
     for mode in Mode:
-        if mode not in MASK_MODES and mode not in (Mode.YAW, Mode.PITCH):
+        if mode not in RIGID_MODES:
             still[mode] = 0
     points = head.points[:, :2]
     return Layers(
-        grid=grid,
-        upper=upper,
-        lower=lower,
+        wide=wide,
+        fine=fine,
         lower_share=_lower_share(head, grid),
-        upper_at=grid.at(upper, points),
-        lower_at=grid.at(lower, points),
+        upper_at=_at_points(points, wide.upper, fine.upper, grid, fine_grid),
+        lower_at=_at_points(points, wide.lower, fine.lower, grid, fine_grid),
         rigid_at=grid.at(still, points),
     )
+
+
+class _Splines:
+    """The modes' motion as smooth functions of the plane, one for each layer."""
+
+    def __init__(self, head: Head, modes: F64) -> None:
+        ring = _rings(head)
+        seam_points, seam_moves = _seam(head, modes)
+        self._layers: list[tuple[ThinPlate, F64, tuple[Mode, ...]]] = []
+        for members, used in zip(_split(head), (_UPPER_MODES, _LOWER_MODES), strict=True):
+            at = np.vstack([head.skin[members], seam_points, ring])
+            still = np.zeros((len(ring), 2))
+            columns = [np.concatenate([modes[m][members], seam_moves[m], still]) for m in used]
+            self._layers.append((ThinPlate(at, _STIFFNESS), np.concatenate(columns, axis=1), used))
+
+    def over(self, grid: Grid) -> tuple[F32, F32]:
+        """Upper and lower fields (modes, rows, columns, 2); modes without a spline are zero."""
+        nodes = grid.nodes()
+        upper, lower = (self._evaluate(layer, nodes, grid) for layer in self._layers)
+        return upper, lower
+
+    @staticmethod
+    def _evaluate(layer: tuple[ThinPlate, F64, tuple[Mode, ...]], nodes: F64, grid: Grid) -> F32:
+        spline, values, used = layer
+        spread = spline.evaluate(values, nodes)
+        fields = np.zeros((len(Mode), grid.rows, grid.columns, 2), np.float32)
+        for position, mode in enumerate(used):
+            fields[mode] = spread[:, 2 * position : 2 * position + 2].reshape(grid.rows, grid.columns, 2)
+        return fields
+
+
+def _mouth_grid(head: Head, wide: Grid) -> Grid:
+    """A grid of half the step around the mouth, wide enough for every aperture and sway."""
+    lips = head.skin[[*topo.UPPER_OUTER, *topo.LOWER_OUTER]]
+    width = head.mouth_width
+    low = lips.min(axis=0) - np.array([0.9, 0.35]) * width
+    high = lips.max(axis=0) + np.array([0.9, 0.75]) * width
+    step = max(1, wide.step // 2)
+    x0, y0 = max(wide.x0, int(low[0])), max(wide.y0, int(low[1]))
+    x1 = min(wide.x0 + wide.width, int(high[0]))
+    y1 = min(wide.y0 + wide.height, int(high[1]))
+    return Grid(x0, y0, step, max(4, (x1 - x0) // step), max(4, (y1 - y0) // step))
+
+
+def _at_points(points: F64, wide: F32, fine: F32, wide_grid: Grid, fine_grid: Grid) -> F32:
+    """Fields sampled at points (n, 2), from the finer grid where it reaches: (modes, n, 2)."""
+    values = wide_grid.at(wide, points)
+    x, y = (axis[0] for axis in fine_grid.to_cells(points))
+    inside = (x >= 0) & (y >= 0) & (x <= fine_grid.columns - 1) & (y <= fine_grid.rows - 1)
+    values[:, inside] = fine_grid.at(fine, points[inside])
+    return values
 
 
 def distinct(head: Head, points: Iterable[int]) -> list[int]:
@@ -137,6 +188,7 @@ def _seam(head: Head, modes: F64) -> tuple[F64, F64]:
     """Points (s, 2) beside the visible lip corners and their motion (modes, s, 2), blended from neighbours."""
     lips = topo.UPPER_LIP | topo.LOWER_LIP
     seen = np.array([i for i in range(topo.SKIN_POINTS) if head.visible[i] and i not in lips], np.intp)
+    outline = cv2.convexHull(head.skin.astype(np.float32))
     points: list[F64] = []
     moves: list[F64] = []
     for corner, direction in ((topo.RIGHT_CORNER, -1), (topo.LEFT_CORNER, 1)):
@@ -145,6 +197,9 @@ def _seam(head: Head, modes: F64) -> tuple[F64, F64]:
         for step in _SEAM_STEPS:
             offset = head.axes[0, :2] * direction * step * head.mouth_width
             point = head.points[corner, :2] + offset
+            if cv2.pointPolygonTest(outline, (float(point[0]), float(point[1])), False) < 0:
+                # Beyond the silhouette of a turned head there is no cheek to carry a seam.
+                break
             distance = np.linalg.norm(head.skin[seen] - point, axis=1)
             nearest = np.argsort(distance)[:6]
             weight = 1 / (distance[nearest] + 1e-3) ** 2

@@ -58,7 +58,7 @@ def background_plate(frame: Image, matte: Image, head: Head) -> Image:
     """The frame with the rim of the person replaced by the background nearest to it."""
     outside = (matte < 8).astype(np.uint8)
     if not outside.any():
-        return frame.copy()
+        return np.copy(frame)
     distance, labels = cv2.distanceTransformWithLabels(
         1 - outside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )

@@ -41,9 +41,6 @@ class Mode(IntEnum):
 
 # Modes that move head or body as a whole; the others shape the face.
 RIGID_MODES = frozenset({Mode.YAW, Mode.PITCH, Mode.ROLL, Mode.SHIFT_X, Mode.SHIFT_Y, Mode.SWAY, Mode.BREATH})
-# Modes whose fields are made from masks, not from mesh points.
-MASK_MODES = frozenset({Mode.ROLL, Mode.SHIFT_X, Mode.SHIFT_Y, Mode.SWAY, Mode.BREATH})
-
 # When an open mouth closes, the upper lip covers this part of the gap; the jaw brings the rest.
 _UPPER_SHARE = 0.38
 # Lips row by row from the inner border outwards: how much of an inner lip's motion each follows.
@@ -121,11 +118,11 @@ def _jaw_weight(head: Head) -> F64:
     weight = weight * (1 - 0.80 * smoothstep(np.abs(u), 0.9 * half, 1.15 * jaw_half))
     part = np.minimum(1, np.abs(u) / half)
     for i in topo.LOWER_LIP:
-        weight[i] = 0.30 + 0.70 * (1 - part[i] ** 2.6)
+        weight[i] = 0.32 + 0.68 * (1 - part[i] ** 2.4)
     for i in topo.UPPER_LIP:
-        weight[i] = -0.10 * (1 - part[i] ** 2) + 0.10 * part[i] ** 3
+        weight[i] = -0.13 * (1 - part[i] ** 2) + 0.12 * part[i] ** 3
     for i in topo.LIP_CORNERS:
-        weight[i] = 0.26
+        weight[i] = 0.29
     return np.asarray(weight, np.float64)
 
 
@@ -139,6 +136,8 @@ def _jaw(head: Head, shape: _MouthShape) -> F64:
     move[:, 1] = shape.jaw * -(w - hinge_w) * turn
     # Half of the backward swing: the rest is taken up by the skin under the chin.
     move[:, 2] = shape.jaw * (v - hinge_v) * turn * 0.5
+    # A mouth that opens gets narrower.
+    move[:, 0] = -0.13 * head.mouth_unit * shape.side * shape.near(0.40 * head.mouth_width)
     return move
 
 
@@ -184,10 +183,10 @@ def _pucker(head: Head, shape: _MouthShape) -> F64:
     move[:, 2] = -0.13 * width * np.exp(-((u / shape.half) ** 4)) * np.exp(-((v / (0.38 * width)) ** 2))
     # Inner border first: how the rows part, in mouth widths at the middle.
     for row, follow, fuller in zip(
-        topo.UPPER_ROWS, (1.0, 0.9, 0.75, 0.4), (0, -0.015, -0.03, -0.045), strict=True
+        topo.UPPER_ROWS, (1.0, 0.9, 0.75, 0.4), (-0.020, -0.028, -0.035, -0.042), strict=True
     ):
         _lift_row(move, row, (0.035 * follow + fuller) * width, power=1.0)
-    for row, fuller in zip(topo.LOWER_ROWS, (0, 0.02, 0.035, 0.055), strict=True):
+    for row, fuller in zip(topo.LOWER_ROWS, (0, 0.012, 0.022, 0.034), strict=True):
         _lift_row(move, row, fuller * width, power=1.0)
     lift = smile_lift(head)
     if lift > 0:
@@ -256,7 +255,7 @@ def _blink(head: Head, eye: topo.Eye) -> F64:
     move = np.zeros((topo.SKIN_POINTS, 3))
     for j in range(1, 8):
         gap = max(0.0, float(head.local[eye.lower[j], 1] - head.local[eye.upper[j], 1]))
-        move[eye.upper[j], 1] += 0.94 * gap
+        move[eye.upper[j], 1] += 1.0 * gap
         move[eye.lower[j], 1] -= 0.08 * gap
         move[eye.crease[j], 1] += 0.42 * gap
         move[eye.above_crease[j], 1] += 0.10 * gap

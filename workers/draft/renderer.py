@@ -11,12 +11,14 @@ import numpy as np
 
 from workers.draft import topology as topo
 from workers.draft.arrays import F32, F64, Image, Ints, image
+from workers.draft.curves import across_of, densify, pin_corners
 from workers.draft.eyes import Eyelid
 from workers.draft.fields import Layers, build_layers
 from workers.draft.matte import background_plate, body_weights
 from workers.draft.modes import Mode, build_modes, open_gap
 from workers.draft.motion import Pose
-from workers.draft.mouth import MouthInterior, MouthState, across_of, densify, pin_corners
+from workers.draft.mouth import MouthInterior, MouthState
+from workers.draft.own_mouth import without_interior
 from workers.draft.rig import Head, build_head
 from workers.draft.source import Source
 from workers.draft.warp import Grid, combine, enlarge, invert, part_of
@@ -29,6 +31,8 @@ _MARGIN_SIDES, _MARGIN_BELOW = 0.95, 0.80
 _PERSON_MARGIN = 0.06
 # The lower layer takes over this much (in pixels per pixel) more softly beside the lip corners.
 _SEAM_SOFTENING = 0.6
+# Beside a corner the two layers become one motion within this part of the mouth width.
+_SEAM_MEETS = 0.06
 
 
 class Animator:
@@ -43,12 +47,12 @@ class Animator:
         modes = build_modes(head)
         grid = _cover(head, self._frame_shape, matte)
         weights = body_weights(head, grid, self._frame_shape, self._matted)
-        limits = np.stack([self.coefficients(pose) for pose in _EXTREMES])
-        self._layers: Layers = build_layers(head, modes, grid, weights, limits)
-        self._source = Source(frame, matte)
+        self._layers: Layers = build_layers(head, modes, grid, weights)
+        self._grid = grid
+        self._source = Source(without_interior(frame, head), matte)
         self._mouth = MouthInterior(frame, head)
         self._lids = [
-            Eyelid(head, modes, self._layers, eye, mode)
+            Eyelid(frame, head, modes, self._layers, eye, mode)
             for eye, mode in ((topo.RIGHT_EYE, Mode.BLINK_RIGHT), (topo.LEFT_EYE, Mode.BLINK_LEFT))
         ]
         self._width = min(grid.width, self._frame_shape[1] - grid.x0)
@@ -86,10 +90,10 @@ class Animator:
 
     def draw(self, canvas: Image, pose: Pose) -> None:
         """Draw the person in `pose` into `canvas` (BGRA, the frame's size), which holds the background."""
-        layers, grid = self._layers, self._layers.grid
+        layers, grid = self._layers, self._grid
         weights = self.coefficients(pose)
-        upper = invert(combine(weights, layers.upper), grid.step)
-        lower = invert(combine(weights, layers.lower), grid.step)
+        upper = invert(combine(weights, layers.wide.upper), grid.step)
+        lower = invert(combine(weights, layers.wide.lower), grid.step)
         backward = enlarge(upper + (lower - upper) * layers.lower_share[..., None], grid)
         points = self.head.points[:, :2]
         upper_points = points + np.tensordot(weights, layers.upper_at, 1)
@@ -97,11 +101,11 @@ class Animator:
         upper_lip = densify(upper_points[list(topo.UPPER_INNER)])
         lower_lip = densify(lower_points[list(topo.LOWER_INNER)])
         pin_corners(upper_lip, lower_lip)
-        self._part_lips(backward, upper, lower, upper_lip, lower_lip)
-        backward = backward[: self._height, : self._width]
-        person = self._source.fetch(np.ascontiguousarray(backward), grid.x0, grid.y0)
+        backward = np.ascontiguousarray(backward[: self._height, : self._width])
+        person = self._source.fetch(backward, grid.x0, grid.y0)
+        self._part_lips(person, weights, upper_lip, lower_lip)
         for lid in self._lids:
-            lid.paint(person, grid.x0, grid.y0, self._source, weights, upper_points)
+            lid.paint(person, (grid.x0, grid.y0), self._source, backward, weights, upper_points)
         rigid = np.tensordot(weights, layers.rigid_at, 1)
         corners = [topo.RIGHT_CORNER, topo.LEFT_CORNER]
         skull = rigid[corners].mean(axis=0)
@@ -111,7 +115,7 @@ class Animator:
         self._compose(canvas, person)
 
     def _compose(self, canvas: Image, person: Image) -> None:
-        grid = self._layers.grid
+        grid = self._grid
         view = canvas[grid.y0 : grid.y0 + self._height, grid.x0 : grid.x0 + self._width]
         if not self._matted:
             view[:] = person
@@ -119,37 +123,56 @@ class Animator:
         alpha = cv2.extractChannel(person, 3).astype(np.float32) * np.float32(1 / 255)
         view[:] = cv2.blendLinear(person, np.ascontiguousarray(view), alpha, 1 - alpha)
 
-    def _part_lips(self, backward: F32, upper: F32, lower: F32, upper_lip: F64, lower_lip: F64) -> None:
-        """Along the lips, switch from the upper to the lower layer exactly at the lower lip's border."""
-        grid = self._layers.grid
+    def _part_lips(self, person: Image, weights: F32, upper_lip: F64, lower_lip: F64) -> None:
+        """Redraw the lips in `person`: upper layer above the lower lip's border, lower layer below it.
+
+        Between the corners two pictures meet along an antialiased line, for half-way between two motions lies
+        another place of the portrait. Beside the corners the motions themselves run into each other.
+        """
+        fine = self._layers.fine.grid
         width = self.head.mouth_width
         both = np.vstack([upper_lip, lower_lip, self.head.skin[list(topo.UPPER_INNER + topo.LOWER_INNER)]])
-        low, high = both.min(axis=0), both.max(axis=0)
         reach = np.array([0.9, 0.25]) * width + 6
-        x0, y0 = np.maximum(np.floor(low - reach).astype(int), (grid.x0, grid.y0))
-        x1 = min(int(np.ceil(high[0] + reach[0])), grid.x0 + grid.width)
-        y1 = min(int(np.ceil(high[1] + reach[1])), grid.y0 + grid.height)
+        x0, y0 = np.maximum(np.floor(both.min(axis=0) - reach).astype(int), (fine.x0, fine.y0))
+        x1, y1 = np.ceil(both.max(axis=0) + reach).astype(int)
+        x1 = min(x1, fine.x0 + fine.width, self._grid.x0 + self._width)
+        y1 = min(y1, fine.y0 + fine.height, self._grid.y0 + self._height)
         if x1 - x0 < 4 or y1 - y0 < 4:
             return
-        across = across_of(lower_lip)
-        down = np.array([-across[1], across[0]])
-        if down @ self.head.down < 0:
-            down = -down
-        centre = (lower_lip[0] + lower_lip[-1]) / 2
-        x = np.arange(x0, x1, dtype=np.float32) - np.float32(centre[0])
-        y = (np.arange(y0, y1, dtype=np.float32) - np.float32(centre[1]))[:, None]
-        u = x * np.float32(across[0]) + y * np.float32(across[1])
-        v = x * np.float32(down[0]) + y * np.float32(down[1])
-        along = (lower_lip - centre) @ across
-        depth = (lower_lip - centre) @ down
-        order = np.argsort(along)
-        seam = np.interp(u, along[order], depth[order], left=0.0, right=0.0).astype(np.float32)
-        beside = np.maximum(0, np.maximum(along.min() - u, u - along.max())).astype(np.float32)
-        soft = 1 + np.float32(_SEAM_SOFTENING) * beside
-        share = np.clip((v - seam) / soft + np.float32(0.5), 0, 1)[..., None]
-        over = part_of(upper, grid, x0, y0, x1 - x0, y1 - y0)
-        under = part_of(lower, grid, x0, y0, x1 - x0, y1 - y0)
-        backward[y0 - grid.y0 : y1 - grid.y0, x0 - grid.x0 : x1 - grid.x0] = over + (under - over) * share
+        below, beside = _seam_distances(lower_lip, self.head.down, (x0, y0, x1, y1))
+        upper = invert(combine(weights, self._layers.fine.upper), fine.step)
+        lower = invert(combine(weights, self._layers.fine.lower), fine.step)
+        over = part_of(upper, fine, x0, y0, x1 - x0, y1 - y0)
+        under = part_of(lower, fine, x0, y0, x1 - x0, y1 - y0)
+        soft = np.float32(1) + np.float32(_SEAM_SOFTENING) * beside
+        share = np.clip(below / soft + np.float32(0.5), 0, 1)[..., None]
+        together = np.clip(beside / np.float32(_SEAM_MEETS * width), 0, 1)[..., None]
+        met = over + (under - over) * share
+        above = self._source.fetch(over + (met - over) * together, x0, y0).astype(np.float32)
+        beneath = self._source.fetch(under + (met - under) * together, x0, y0)
+        view = person[y0 - self._grid.y0 : y1 - self._grid.y0, x0 - self._grid.x0 : x1 - self._grid.x0]
+        view[:] = (above + (beneath - above) * share + np.float32(0.5)).astype(np.uint8)
+
+
+def _seam_distances(seam: F64, down: F64, box: tuple[int, int, int, int]) -> tuple[F32, F32]:
+    """For the pixels of a box (x0, y0, x1, y1): how far below the line `seam` (n, 2), and how far beside its ends.
+
+    Both (h, w) in pixels; beside is 0 between the ends.
+    """
+    across = across_of(seam)
+    normal = np.array([-across[1], across[0]])
+    if normal @ down < 0:
+        normal = -normal
+    centre = (seam[0] + seam[-1]) / 2
+    x = np.arange(box[0], box[2], dtype=np.float32) - np.float32(centre[0])
+    y = (np.arange(box[1], box[3], dtype=np.float32) - np.float32(centre[1]))[:, None]
+    u = x * np.float32(across[0]) + y * np.float32(across[1])
+    v = x * np.float32(normal[0]) + y * np.float32(normal[1])
+    along, depth = (seam - centre) @ across, (seam - centre) @ normal
+    order = np.argsort(along)
+    line = np.interp(u, along[order], depth[order], left=0.0, right=0.0).astype(np.float32)
+    beside = np.maximum(0, np.maximum(along.min() - u, u - along.max())).astype(np.float32)
+    return v - line, beside
 
 
 class Scene:
@@ -198,19 +221,3 @@ def _cover(head: Head, shape: tuple[int, int], matte: Image | None) -> Grid:
     x0, y0 = max(0, int(left)), max(0, int(top))
     x1, y1 = min(width, int(right) + 1), min(height, int(bottom) + 1)
     return Grid(x0, y0, step, -(-(x1 - x0) // step), -(-(y1 - y0) // step))
-
-
-def _pose(**channels: float) -> Pose:
-    return Pose(*[channels.get(name, 0.0) for name in Pose._fields])
-
-
-# Poses at the edge of what speech asks for: the fields are made foldless for all of them.
-_EXTREMES = (
-    _pose(open=0.42, lower_drop=0.3, upper_raise=0.3),
-    _pose(open=0.30, pucker=1.0),
-    _pose(open=0.0, pucker=1.0, relax=0.8),
-    _pose(open=0.0, press=1.0, relax=0.8),
-    _pose(open=0.15, spread=1.0),
-    _pose(open=0.2, yaw=0.12, pitch=0.08),
-    _pose(open=0.2, yaw=-0.12, pitch=-0.08),
-)

@@ -35,7 +35,7 @@ def make_sprites(mouth_unit: float) -> Sprites:
     scale = float(np.clip(1.5 * mouth_unit, 40, 400))
     columns, rows = int(2 * U_REACH * scale), int((V_BOTTOM - V_TOP) * scale)
     u, v = np.meshgrid((np.arange(columns) + 0.5) / scale - U_REACH, (np.arange(rows) + 0.5) / scale + V_TOP)
-    upper = _row(u, v, scale, _UPPER_WIDTHS, edge=0.085, curve=0.20, length=0.36, points_down=True)
+    upper = _row(u, v, scale, _UPPER_WIDTHS, edge=0.052, curve=0.22, length=0.36, points_down=True)
     lower = _row(u, v, scale, _LOWER_WIDTHS, edge=-0.030, curve=0.10, length=0.25, points_down=False)
     return Sprites(np.dstack(upper), np.dstack([*lower, _tongue(u, v, scale)]), scale)
 
@@ -68,7 +68,7 @@ def _row(
             coverage = np.maximum(coverage, here)
             # Each tooth is a barrel: darker towards its neighbours; the arch recedes into shadow.
             barrel = 1 - 0.10 * np.abs(np.clip(across, -1, 1)) ** 5
-            recede = 1 - 0.55 * (abs(middle) / 0.5) ** 2
+            recede = 1 - 0.50 * (abs(middle) / 0.5) ** 2
             edge_glow = 1 - 0.06 * np.clip(1 - from_edge / 0.02, 0, 1)
             shade = np.where(here, barrel * recede * edge_glow, shade)
     soften = max(0.6, 0.010 * scale)

@@ -20,6 +20,9 @@ _CHUNK = 2048
 _NEWTON_STEPS = 2
 # The Jacobian is not let below this: where a pose would fold the picture, it is squeezed instead.
 _MIN_DETERMINANT = 0.35
+# An inverse that misses its target by more than this many cells is not believed; how far its neighbours reach.
+_TOLERATED_MISS = 0.25
+_HEAL_SIGMA = 2.0
 # No step of the inversion goes further than this many cells.
 _MAX_STEP_CELLS = 4.0
 
@@ -147,7 +150,24 @@ def invert(displacement: F32, step: int) -> F32:
         scale = 1 / np.maximum(a * d - b * c, np.float32(_MIN_DETERMINANT))
         back[..., 0] -= np.clip((d * off_x - b * off_y) * scale, -_MAX_STEP_CELLS, _MAX_STEP_CELLS)
         back[..., 1] -= np.clip((a * off_y - c * off_x) * scale, -_MAX_STEP_CELLS, _MAX_STEP_CELLS)
-    return f32(back * np.float32(step))
+    return f32(_heal(back, first, base_x, base_y) * np.float32(step))
+
+
+def _heal(back: F32, forward: F32, base_x: F32, base_y: F32) -> F32:
+    """Replace cells where no inverse was found by a smooth continuation of their neighbours.
+
+    A mouth that closes at the edge of a turned head squeezes a strip of skin to nothing. There the inverse jumps
+    from cell to cell, which would show as speckle; any smooth answer looks right.
+    """
+    here = sample(forward, back[..., 0] + base_x, back[..., 1] + base_y)
+    missed = np.abs(back[..., 0] + here[..., 0]) + np.abs(back[..., 1] + here[..., 1])
+    if float(missed.max()) < _TOLERATED_MISS:
+        return back
+    trust = 1 / (1 + (missed / np.float32(_TOLERATED_MISS)) ** 4)
+    known = np.dstack([back * trust[..., None], trust])
+    spread = f32(cv2.GaussianBlur(known, (0, 0), _HEAL_SIGMA))
+    smooth = spread[..., :2] / np.maximum(spread[..., 2:], np.float32(1e-4))
+    return f32(back + (smooth - back) * (1 - trust)[..., None])
 
 
 def enlarge(backward: F32, grid: Grid) -> F32:
@@ -162,31 +182,3 @@ def part_of(backward: F32, grid: Grid, x0: int, y0: int, width: int, height: int
     map_x = np.ascontiguousarray(np.broadcast_to(x, (height, width)), np.float32)
     map_y = np.ascontiguousarray(np.broadcast_to(y, (height, width)), np.float32)
     return sample(backward, map_x, map_y)
-
-
-def soften_folds(fields: F32, poses: F32, step: int, *, floor: float = 0.25, rounds: int = 8) -> F32:
-    """Blur fields (m, rows, columns, 2) just where one of `poses` (k, m) would fold the picture.
-
-    A fold shows as speckle: neighbouring pixels fetched from far apart. `floor` is the least allowed Jacobian.
-    """
-    fields = fields.copy()
-    for _ in range(rounds):
-        bad = np.zeros(fields.shape[1:3], np.bool_)
-        for pose in poses:
-            bad |= _determinant(combine(pose, fields), step) < floor
-        if not bad.any():
-            break
-        spot = cv2.dilate(bad.astype(np.uint8), np.ones((5, 5), np.uint8))
-        weight = f32(cv2.GaussianBlur(spot.astype(np.float32), (0, 0), 1.2))[..., None]
-        for index in range(len(fields)):
-            if fields[index].any():
-                soft = f32(cv2.GaussianBlur(fields[index], (0, 0), 1.5))
-                fields[index] += (soft - fields[index]) * weight
-    return fields
-
-
-def _determinant(displacement: F32, step: int) -> F32:
-    """Jacobian determinant of p + d(p) on the grid."""
-    cells = displacement / np.float32(step)
-    dy, dx = np.gradient(cells, axis=(0, 1))
-    return np.asarray((1 + dx[..., 0]) * (1 + dy[..., 1]) - dx[..., 1] * dy[..., 0], np.float32)
