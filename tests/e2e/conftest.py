@@ -110,12 +110,3 @@ def open_page(browser: Browser, studio: Studio, complaints: Complaints, tmp_path
     yield open_
     for context in contexts:
         context.close()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything here is an end-to-end test and may wait for a cold worker."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.timeout(300))

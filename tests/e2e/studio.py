@@ -96,14 +96,9 @@ def running_studio(folder: Path, port: int | None = None) -> Iterator[Studio]:
         "CPU_THREADS": "1",
     }
     command = [
-        sys.executable,
-        "-m",
-        "uvicorn",
-        "backend.main:app",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
+        *(sys.executable, "-m", "uvicorn", "backend.main:app", "--host", "127.0.0.1", "--port", str(port)),
+        # Pages hold their event streams open; without a bound uvicorn would wait for them for ever.
+        *("--timeout-graceful-shutdown", "2"),
     ]
     output = folder / "server.txt"
     with output.open("wb") as sink:

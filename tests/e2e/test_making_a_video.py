@@ -13,6 +13,9 @@ from tests.e2e.studio import Studio
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+# A cold worker on a small machine may need minutes.
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
 SENTENCE = "Hello, and welcome to the studio."
 # Long enough to be caught in the middle on any machine.
 LONG_SCRIPT = " ".join(f"This is sentence number {n}, and it takes a while to say." for n in range(1, 41))

@@ -15,6 +15,9 @@ from tests.e2e.studio import ROOT, Studio, running_studio
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, FilePayload, Page
 
+# A cold worker on a small machine may need minutes.
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
 PORTRAIT = ROOT / "assets" / "portraits" / "aria_512.jpg"
 
 
