@@ -147,6 +147,43 @@ async def test_cancelling_a_coroutine_that_waits_leaves_the_line_intact(tmp_path
         assert [isinstance(end, asyncio.CancelledError) for end in ended] == [False, True] * 3
 
 
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_turn_that_comes_in_the_moment_of_its_cancellation_is_given_back(
+    tmp_path: Path, steps: int
+) -> None:
+    async with supervised(make_spec(tmp_path)) as supervisor:
+        turn = supervisor._turn
+        assert turn is not None
+        await turn.acquire()
+        waiting = asyncio.create_task(supervisor.run(make_request(tmp_path)))
+        await asyncio.sleep(0.01)
+        turn.release()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await asyncio.wait_for(turn.acquire(), timeout=10.0)
+        turn.release()
+
+
+async def test_a_cancel_question_that_raises_stops_the_task_and_tells(tmp_path: Path) -> None:
+    async with supervised(make_spec(tmp_path)) as supervisor:
+        updates: list[ProgressUpdate] = []
+
+        def broken() -> bool:
+            if updates:
+                raise ZeroDivisionError
+            return False
+
+        request = make_request(tmp_path, "steps", params={"steps": 10_000, "pause_s": 0.02})
+        with pytest.raises(ZeroDivisionError):
+            await supervisor.run(request, report=updates.append, cancelled=broken)
+        assert supervisor.snapshot().state == "idle"
+        await supervisor.run(make_request(tmp_path))
+        assert supervisor.snapshot().restarts == 0
+
+
 async def test_a_job_beyond_its_deadline_times_out_and_a_cooperative_worker_stays(tmp_path: Path) -> None:
     async with supervised(make_spec(tmp_path)) as supervisor:
         await supervisor.warm()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import resource
+import time
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +192,33 @@ async def test_a_flood_of_log_messages_slows_the_worker_and_not_the_service(tmp_
     async with supervised(make_spec(tmp_path, "unruly")) as supervisor:
         result = await supervisor.run(make_request(tmp_path, "floods_messages"))
         assert result.data == {"flooded": True}
+
+
+async def test_a_worker_that_floods_waits_for_the_service_instead_of_filling_its_memory(
+    tmp_path: Path,
+) -> None:
+    request = make_request(tmp_path)
+    sent_meanwhile: list[int] = []
+
+    def blocked(update: object) -> None:
+        if not sent_meanwhile:  # the loop hears nothing for a while; the worker could send all it has
+            time.sleep(1.0)
+            sent_meanwhile.append(int((request.output_dir / "sent").read_text()))
+
+    async with supervised(make_spec(tmp_path, "floods_with_progress", host_script=ROGUE)) as supervisor:
+        await supervisor.run(request, report=blocked)
+    # 256 messages are let ahead; two pipes' worth of lines wait before and behind the reader.
+    assert sent_meanwhile[0] < 4000
+
+
+async def test_a_worker_without_standard_streams_still_answers(tmp_path: Path) -> None:
+    async with supervised(make_spec(tmp_path, "unruly")) as supervisor:
+        result = await supervisor.run(make_request(tmp_path, "closes_the_standard_streams"))
+        assert result.data == {"closed": True}
+        failure = await failure_of(supervisor, make_request(tmp_path, "raises", params={"text": "unheard"}))
+        assert failure.code is ErrorCode.INTERNAL_ERROR
+        assert (await supervisor.run(make_request(tmp_path, "behave"))).data == {"behaved": True}
+        assert supervisor.snapshot().restarts == 0
 
 
 async def test_a_forked_child_neither_speaks_for_the_worker_nor_outlives_it(tmp_path: Path) -> None:
