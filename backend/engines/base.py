@@ -64,6 +64,12 @@ class BaseEngineAdapter(ABC):
         `JobCancelled` when `cancelled()` turned true; any other exception becomes `internal_error`.
         """
 
+    async def warm(self) -> None:  # noqa: B027 - optional by design
+        """Get ready for a job that will come in a moment: called while its speech is made. Optional.
+
+        An error here is logged and otherwise ignored; `process_job` will meet it again.
+        """
+
     def readiness(self) -> Readiness:
         """Looks, quickly and without blocking, whether the engine could take a job now."""
         return READY

@@ -30,6 +30,9 @@ class DraftAdapter(BaseEngineAdapter):
     def name(self) -> str:
         return "draft"
 
+    async def warm(self) -> None:
+        await self._supervisor.warm()
+
     def readiness(self) -> Readiness:
         until_ms = self._supervisor.snapshot().unavailable_until_ms
         if until_ms is None:

@@ -293,10 +293,13 @@ def _descendants(identity: ProcessIdentity) -> list[int]:
     """Living processes other than the worker that carry its marker. Linux only."""
     if sys.platform != "linux":
         return []
-    pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    try:
+        names = os.listdir("/proc")  # noqa: PTH208  thousands of names, no need of paths
+    except OSError:
+        return []
     return [
         pid
-        for pid in pids
+        for pid in map(int, filter(str.isdigit, names))
         if pid not in (identity.pid, os.getpid()) and _carries(pid, identity.worker_id) and _is_living(pid)
     ]
 
@@ -315,10 +318,17 @@ def _is_living(pid: int) -> bool:
 
 
 def _kill_marked(pid: int, worker_id: str) -> bool:
-    """Kill by a process descriptor, so that a pid which changed hands in between is never hit."""
+    """Kill by a process descriptor, so that a pid which changed hands in between is never hit.
+
+    Some builds of Python know no process descriptors; there the check just before the kill must do.
+    """
     if sys.platform != "linux":
         return False
     try:
+        if not hasattr(os, "pidfd_open"):
+            if _carries(pid, worker_id):
+                os.kill(pid, signal.SIGKILL)
+            return True
         handle = os.pidfd_open(pid)
     except OSError:
         return False

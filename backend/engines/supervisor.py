@@ -187,6 +187,8 @@ class WorkerSupervisor:
             await session.settled()
             if session.is_usable:
                 return session
+            if session.is_alive and self._starting is None:
+                self._retire(session, STOP_GRACE_S)
         if self._starting is None:
             self._starting = asyncio.create_task(self._start_session(), name=f"start-{self._spec.name}")
             self._starting.add_done_callback(self._start_ended)

@@ -18,6 +18,8 @@ class EngineWorker(Protocol):
 
     async def stop(self) -> None: ...
 
+    async def warm(self) -> None: ...
+
     async def run(
         self,
         request: TaskRequest,

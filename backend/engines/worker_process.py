@@ -87,11 +87,12 @@ class WorkerProcess:
         self._lock = threading.Lock()
         self._tree: ProcessTree | None = None
         self._kill_wanted = False
-        self._oom_before = oom_kills()
+        self._oom_before: int | None = None
 
     def start(self) -> None:
         """Spawn from a thread that lives exactly as long as the worker: the kernel's parent-death signal
         fires when the spawning *thread* ends, so a pool thread would kill its workers."""
+        self.note_attempt()
         threading.Thread(target=self._live, name=f"life-{self._worker_id}", daemon=True).start()
 
     def send(self, kind: str, fields: Mapping[str, Any]) -> None:
@@ -126,12 +127,20 @@ class WorkerProcess:
     # --- life thread ---------------------------------------------------------------------------
 
     def _live(self) -> None:
+        end = WorkerExit()  # what is said if the lines below fail: the process must not seem to live on
+        try:
+            end = self._live_and_die()
+        finally:
+            self.kill()
+            self._outbox.put(None)
+            self._post(self._callbacks.exited, end)
+
+    def _live_and_die(self) -> WorkerExit:
         try:
             self._cwd.mkdir(parents=True, exist_ok=True)
             tree = spawn(self._argv, env=self._env, cwd=self._cwd, worker_id=self._worker_id)
         except OSError as error:
-            self._post(self._callbacks.exited, WorkerExit(spawn_error=error))
-            return
+            return WorkerExit(spawn_error=error)
         with self._lock:
             self._tree = tree
             kill_wanted = self._kill_wanted
@@ -147,7 +156,7 @@ class WorkerProcess:
         self._outbox.put(None)
         reader.join(_PIPE_END_S)
         self._log_pipe.join(_PIPE_END_S)
-        self._post(self._callbacks.exited, WorkerExit(status, rose, None, tuple(tree.leftovers())))
+        return WorkerExit(status, rose, None, tuple(tree.leftovers()))
 
     def _thread(self, role: str, target: Callable[[IO[bytes]], None], stream: IO[bytes]) -> threading.Thread:
         thread = threading.Thread(

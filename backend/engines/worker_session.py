@@ -172,10 +172,11 @@ class WorkerSession:
             if outcome in (_Outcome.CANCELLED, _Outcome.LATE, _Outcome.SILENT):
                 await self._wind_down(attempt, outcome.value)
             return await self._conclude(attempt, outcome, cancelled)
-        except asyncio.CancelledError:
-            # The caller is going away; the engine must not work on. A second cancellation lets the
-            # caller go at once, the ladder still runs to its end.
-            if not attempt.result.done():
+        except BaseException:
+            # The caller is going away (or its `cancelled` raised); the engine must not work on. A second
+            # cancellation lets the caller go at once, the ladder still runs to its end.
+            climbed = self._winding is not None and self._winding.done()
+            if not attempt.result.done() and self.is_alive and not climbed:
                 await self._wind_down(attempt, "abandoned")
             raise
         finally:
@@ -371,9 +372,9 @@ class WorkerSession:
         self._log_line("ended with status %s", end.exit_code)
         if end.leftovers:
             self._log_line("left processes behind: %s", end.leftovers, level=logging.ERROR)
+        self.exited.set_result(end)
         if self._observer is not None and self.identity is not None:
             self._observer.worker_died(self.identity, end.exit_code)
-        self.exited.set_result(end)
 
     def _call_soon(self, loop: asyncio.AbstractEventLoop, token: str) -> None:
         try:

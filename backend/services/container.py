@@ -26,6 +26,7 @@ from backend.services.event_bus import EventBus
 from backend.services.event_stream import EventService
 from backend.services.file_keeper import FileKeeper
 from backend.services.finish_service import FinishService
+from backend.services.housekeeper import Housekeeper
 from backend.services.job_service import JobService
 from backend.services.local_executor import LocalExecutor
 from backend.services.portrait_fetch import Fetcher
@@ -38,6 +39,7 @@ from backend.services.worker_fleet import WorkerNotes, cpu_worker, sweep_left_ov
 from backend.storage.migrations import MIGRATIONS
 from backend.storage.setup import InstanceLock, prepare_directories
 from backend.storage.store import Store, open_store
+from backend.storage.sweep import clear_work
 from backend.utils.clock import Clock, SystemClock
 from backend.utils.config import BASE_DIR, BUNDLE_DIR, Settings
 from backend.utils.logger import app_logger, configure_logging
@@ -89,6 +91,7 @@ async def running_services(
         stack.push_async_callback(store.close)
         stack.callback(bus.close)
 
+        await clear_work(store.blobs)
         notes = WorkerNotes(store.workers, boot_id)
         await sweep_left_overs(store.workers, boot_id)
         stack.push_async_callback(notes.settle)
@@ -122,6 +125,9 @@ async def running_services(
             app_logger.warning("jobs of a crashed service: %s", report)
         stop_listening = bus.listen(lambda _events: dispatcher.wake())
         stack.callback(stop_listening)
+        housekeeper = Housekeeper(store, on_death=on_death)
+        await housekeeper.start()
+        stack.push_async_callback(housekeeper.stop)
         await dispatcher.start()
         stack.push_async_callback(dispatcher.stop)
         app_logger.info("ready")

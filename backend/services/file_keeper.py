@@ -7,6 +7,7 @@ from pathlib import Path
 
 from backend.models.records import FileKind, FileRecord, NewFile
 from backend.storage.store import Store
+from backend.storage.sweep import unlink_files
 from backend.utils.ids import new_id
 
 MEDIA_TYPES = {
@@ -60,13 +61,8 @@ class FileKeeper:
         await self._store.blobs.delete_tree(f"work/{ticket}")
 
     async def purge(self, files: Iterable[FileRecord]) -> None:
-        """Unlink the bytes of files whose rows are marked as deleted."""
-        gone = []
-        for file in files:
-            await self._store.blobs.delete(file.rel_path)
-            gone.append(file.file_id)
-        if gone:
-            await self._store.files.mark_purged(gone)
+        """Unlink the bytes of files whose rows were just marked as deleted."""
+        await unlink_files(self._store.files, self._store.blobs, tuple(files))
 
 
 def _type_of(name: str) -> str:

@@ -7,9 +7,12 @@ retried, followed by the next of its plan, or ends the job, and each hop leaves 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+from backend.engines.base import BaseEngineAdapter
 from backend.engines.classify import POLICIES, FailurePolicy
 from backend.models.codes import INPUT_CODES, STAGE_ORDER, ErrorCode, StageName, StageState
 from backend.models.errors import EngineFailure, JobCancelled, ProductError, StaleAttempt
@@ -128,7 +131,8 @@ class LocalExecutor:
         await asyncio.to_thread(_fresh_dir, work_dir)
         progress = self._progress(fence, view, stage)
         given = StageInput(view, request, fence.attempt, work_dir, progress.report, running.cancel.is_set)
-        output = await self._dispatch(stage, view, given)
+        async with self._warming(view, stage):
+            output = await self._dispatch(stage, view, given)
         await progress.settle()
         if running.cancel.is_set():
             raise JobCancelled
@@ -150,6 +154,21 @@ class LocalExecutor:
                 ErrorCode.ENGINE_NOT_INSTALLED, f"The engine {view.job.selected_engine} is not registered."
             )
         return await self._stages.video(given, adapter)
+
+    @contextlib.asynccontextmanager
+    async def _warming(self, view: JobView, stage: StageName) -> AsyncIterator[None]:
+        """While the speech is made, the engine that comes next may load its models."""
+        adapter = self._router.adapter(view.job.selected_engine)
+        if stage is not StageName.SPEECH or adapter is None:
+            yield
+            return
+        warming = asyncio.create_task(_warm(adapter), name=f"warm-{adapter.name}")
+        try:
+            yield
+        finally:
+            # Cancelling only stops the waiting: a process that is starting goes on to be ready.
+            warming.cancel()
+            await asyncio.wait({warming})
 
     def _engine_of(self, view: JobView, stage: StageName) -> str | None:
         """The engine whose hop a stage opens; script and finish are ours and open none."""
@@ -254,6 +273,15 @@ class LocalExecutor:
             fence, error.code, error.detail, hint=error.hint, outcome=outcome, exit_code=exit_code
         )
         app_logger.info("failed: %s", error.code)
+
+
+async def _warm(adapter: BaseEngineAdapter) -> None:
+    try:
+        await adapter.warm()
+    except ProductError as error:
+        app_logger.info("%s could not be warmed: %s", adapter.name, error.detail)
+    except Exception:  # noqa: BLE001 - a foreign adapter may raise anything; the job itself decides
+        app_logger.exception("%s could not be warmed", adapter.name)
 
 
 def _was_retried(view: JobView, stage: StageName) -> bool:

@@ -64,6 +64,7 @@ class TwinWorker:
         self.gate = asyncio.Event()
         self.gate.set()
         self.stopped = 0
+        self.warmed = 0
 
     def fail_next(self, *errors: BaseException | None) -> None:
         """The next tasks raise these in turn; None lets one pass."""
@@ -74,6 +75,9 @@ class TwinWorker:
 
     async def stop(self) -> None:
         self.stopped += 1
+
+    async def warm(self) -> None:
+        self.warmed += 1
 
     def snapshot(self) -> WorkerSnapshot:
         return WorkerSnapshot(name=self.name, state="idle")
