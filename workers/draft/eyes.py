@@ -162,15 +162,26 @@ class Eyelid:
         right, bottom = np.ceil(around.max(axis=0) + margin).astype(int)
         pixels = np.ascontiguousarray(frame[top:bottom, left:right])
         size = (pixels.shape[1], pixels.shape[0])
-        hole = polygon_mask(np.vstack([roof, floor[::-1]]) - (left, top), *size)
-        hole = np.maximum(hole, polygon_mask(np.vstack([upper, roof[::-1], wing[::-1]]) - (left, top), *size))
+        wings = polygon_mask(np.vstack([upper, roof[::-1], wing[::-1]]) - (left, top), *size)
+        covered = np.maximum(polygon_mask(np.vstack([roof, floor[::-1]]) - (left, top), *size), wings)
+        # The colours come from below the lower lashes, but what lies below the rim stays as it is.
+        below = skin[list(eye.under_lower)]
+        hole = np.maximum(covered, polygon_mask(np.vstack([roof, below[::-1]]) - (left, top), *size))
         grow = 2 * max(1, round(0.05 * self._width)) + 1
         disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (grow, grow))
         solid = image(cv2.dilate((hole > 0.2).astype(np.uint8), disk))
         filled = _fill_smoothly(pixels, solid, max(1.5, 0.08 * self._width))
-        # The film meets its border without a step, so the matte may end right there.
-        matte = image(cv2.GaussianBlur(solid * np.uint8(255), (0, 0), 1.0))
+        # The film meets its border without a step, so the matte may end right there; at the rim the lash line
+        # hides the step.
+        shown = cv2.dilate((covered > 0.2).astype(np.uint8), disk) * self._above(floor - (left, top), size)
+        matte = image(cv2.GaussianBlur(shown.astype(np.uint8) * np.uint8(255), (0, 0), 1.0))
         return Source(filled, matte, x0=int(left), y0=int(top))
+
+    @staticmethod
+    def _above(line: F64, size: tuple[int, int]) -> Image:
+        """1 above a line (n, 2) that crosses a patch, with a pixel to spare; 0 below it (h, w)."""
+        rows = np.arange(size[1], dtype=np.float32)[:, None]
+        return image((rows < _height_of(line, size[0]) + 1).astype(np.uint8))
 
     def _lash_colour(self, frame: Image) -> F32:
         """The darkest of the lid's rim."""
@@ -213,7 +224,11 @@ def _fill_smoothly(pixels: Image, hole: Image, sigma: float) -> Image:
     _, labels = cv2.distanceTransformWithLabels(hole, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     rows, columns = np.nonzero(hole == 0)
     palette = np.zeros((int(labels.max()) + 1, 3), np.float32)
-    palette[labels[rows, columns]] = cv2.GaussianBlur(pixels, (0, 0), 1.5)[rows, columns]
+    # Border colours are averaged along the border without letting the hole's own darkness in.
+    outside = (hole == 0).astype(np.float32)
+    share = np.maximum(blur(outside, 2.0), np.float32(1e-3))[..., None]
+    calm = blur(pixels.astype(np.float32) * outside[..., None], 2.0) / share
+    palette[labels[rows, columns]] = calm[rows, columns]
     near = f32(palette[labels])
     keep = (hole == 0)[..., None]
     flowing = blur(near, sigma)

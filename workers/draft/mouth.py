@@ -115,16 +115,15 @@ class MouthInterior:
         inside += (colours.tongue - inside) * tongue
         shown = lower[..., :1] * np.float32((0.25 + 0.6 * np.clip(state.lower_drop, 0, 1)) * (1 - pucker))
         inside += (colours.teeth * (np.float32(0.66) * lower[..., 1:2]) ** _WARM_SHADE - inside) * shown
-        # Rounded lips hide the teeth.
-        covered = np.float32(1 - 0.75 * pucker)
+        # Rounded lips reach forward over the teeth: seen from the front these move up behind the lip.
         if self._own is not None:
-            shift = state.skull - pucker * 0.07 * head.mouth_unit * head.down
+            shift = state.skull - pucker * 0.11 * head.mouth_unit * head.down
             own, alpha = self._own.at(corner - shift, (width, height))
-            inside += (own - inside) * (alpha * covered)
+            inside += (own - inside) * alpha
         else:
-            lift = meeting - pucker * 0.05 * head.mouth_unit
+            lift = meeting - pucker * 0.06 * head.mouth_unit
             upper = self._sprite(self._sprites.upper, corner, (width, height), state.skull, lift, deep)
-            inside += (colours.teeth * upper[..., 1:2] ** _WARM_SHADE - inside) * (upper[..., :1] * covered)
+            inside += (colours.teeth * upper[..., 1:2] ** _WARM_SHADE - inside) * upper[..., :1]
         return self._shaded(inside, mask, aperture, pucker)
 
     def _shaded(self, inside: F32, mask: F32, aperture: float, pucker: float) -> F32:

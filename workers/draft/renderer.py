@@ -49,7 +49,8 @@ class Animator:
         weights = body_weights(head, grid, self._frame_shape, self._matted)
         self._layers: Layers = build_layers(head, modes, grid, weights)
         self._grid = grid
-        self._source = Source(without_interior(frame, head), matte)
+        self._first_lower_row = int(np.flatnonzero(self._layers.lower_share.any(axis=1))[0])
+        self._source = Source(without_interior(frame, head), matte, premultiply=True)
         self._mouth = MouthInterior(frame, head)
         self._lids = [
             Eyelid(frame, head, modes, self._layers, eye, mode)
@@ -93,8 +94,11 @@ class Animator:
         layers, grid = self._layers, self._grid
         weights = self.coefficients(pose)
         upper = invert(combine(weights, layers.wide.upper), grid.step)
-        lower = invert(combine(weights, layers.wide.lower), grid.step)
-        backward = enlarge(upper + (lower - upper) * layers.lower_share[..., None], grid)
+        # The lower layer shows below the lips only.
+        chin = slice(self._first_lower_row, None)
+        lower = invert(combine(weights, layers.wide.lower[:, chin]), grid.step)
+        upper[chin] += (lower - upper[chin]) * layers.lower_share[chin, :, None]
+        backward = enlarge(upper, grid)
         points = self.head.points[:, :2]
         upper_points = points + np.tensordot(weights, layers.upper_at, 1)
         lower_points = points + np.tensordot(weights, layers.lower_at, 1)
@@ -120,8 +124,10 @@ class Animator:
         if not self._matted:
             view[:] = person
             return
-        alpha = cv2.extractChannel(person, 3).astype(np.float32) * np.float32(1 / 255)
-        view[:] = cv2.blendLinear(person, np.ascontiguousarray(view), alpha, 1 - alpha)
+        # The person is premultiplied: what shows through is the background times the rest.
+        through = cv2.bitwise_not(cv2.extractChannel(person, 3))
+        behind = cv2.multiply(view, cv2.merge([through] * 4), scale=1 / 255)
+        view[:] = cv2.add(person, behind)
 
     def _part_lips(self, person: Image, weights: F32, upper_lip: F64, lower_lip: F64) -> None:
         """Redraw the lips in `person`: upper layer above the lower lip's border, lower layer below it.

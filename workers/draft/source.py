@@ -17,14 +17,21 @@ _OVERSAMPLE = 2
 class Source:
     """A BGR frame with a matte, ready to be warped."""
 
-    def __init__(self, frame: Image, matte: Image | None, *, x0: int = 0, y0: int = 0) -> None:
-        """`frame` BGR (h, w, 3), or a piece of it whose corner is (x0, y0); `matte` (h, w) or None for one layer."""
+    def __init__(
+        self, frame: Image, matte: Image | None, *, x0: int = 0, y0: int = 0, premultiply: bool = False
+    ) -> None:
+        """`frame` BGR (h, w, 3), or a piece of it whose corner is (x0, y0); `matte` (h, w) or None for one layer.
+
+        `premultiply`: colours are stored times the matte, which makes laying them over a background cheap.
+        """
         self._corner = x0, y0
         height, width = frame.shape[:2]
         alpha = np.full((height, width), 255, np.uint8) if matte is None else matte
         size = (width * _OVERSAMPLE, height * _OVERSAMPLE)
         colours = cv2.resize(frame, size, interpolation=cv2.INTER_LANCZOS4)
         edges = cv2.resize(alpha, size, interpolation=cv2.INTER_LINEAR)
+        if premultiply and matte is not None:
+            colours = cv2.multiply(colours, cv2.merge([edges, edges, edges]), scale=1 / 255)
         self._texture = np.dstack([colours, edges])
 
     def fetch(self, backward: F32, x0: int, y0: int) -> Image:

@@ -128,13 +128,12 @@ def invert(displacement: F32, step: int) -> F32:
     """
     cells = displacement * np.float32(1 / step)
     rows, columns = cells.shape[:2]
-    across = np.zeros_like(cells)
-    across[:, 1:-1] = (cells[:, 2:] - cells[:, :-2]) * np.float32(0.5)
-    along = np.zeros_like(cells)
-    along[1:-1] = (cells[2:] - cells[:-2]) * np.float32(0.5)
-    # Four channels at a time is what OpenCV resamples fastest.
-    first = np.dstack([cells, across])
-    second = np.dstack([along, along])
+    # Motion and its slopes, four channels at a time: what OpenCV resamples fastest.
+    first = np.zeros((rows, columns, 4), np.float32)
+    first[..., :2] = cells
+    first[:, 1:-1, 2:] = (cells[:, 2:] - cells[:, :-2]) * np.float32(0.5)
+    second = np.zeros((rows, columns, 4), np.float32)
+    second[1:-1, :, :2] = (cells[2:] - cells[:-2]) * np.float32(0.5)
     base_x = np.arange(columns, dtype=np.float32)[None]
     base_y = np.arange(rows, dtype=np.float32)[:, None]
     back = np.zeros_like(cells)
