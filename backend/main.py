@@ -14,13 +14,15 @@ from fastapi import FastAPI
 
 from backend import __version__
 from backend.api.errors import install_error_handlers
-from backend.api.guards import MULTIPART_OVERHEAD_BYTES, GuardMiddleware, HostPolicy, KeyPolicy
+from backend.api.guards import MULTIPART_OVERHEAD_BYTES, GuardMiddleware, HostPolicy
 from backend.api.routes import install_routes
 from backend.api.webui import install_webui
 from backend.engines.base import BaseEngineAdapter
 from backend.engines.worker_port import EngineWorker
+from backend.services.access import Access
 from backend.services.container import running_services
 from backend.services.portrait_fetch import Fetcher
+from backend.utils.clock import SystemClock
 from backend.utils.config import BUNDLE_DIR, Settings, load_settings
 
 
@@ -41,11 +43,17 @@ def create_app(
     `fetcher` and `workers` are seams for tests.
     """
     chosen = settings or load_settings()
+    access = Access(SystemClock())
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with running_services(
-            chosen, adapters=adapters, fetcher=fetcher, workers=workers, on_death=_stop_the_service
+            chosen,
+            access=access,
+            adapters=adapters,
+            fetcher=fetcher,
+            workers=workers,
+            on_death=_stop_the_service,
         ) as services:
             app.state.services = services
             yield
@@ -62,11 +70,10 @@ def create_app(
     install_error_handlers(app)
     install_routes(app)
     install_webui(app, BUNDLE_DIR / "webui")
-    key = chosen.api_key.get_secret_value() if chosen.api_key else None
     app.add_middleware(
         GuardMiddleware,
         hosts=HostPolicy(chosen.host, chosen.extra_hosts),
-        key=KeyPolicy(key),
+        key=access,
         upload_limits={
             "/api/voice/clone": (chosen.max_audio_mib << 20) + MULTIPART_OVERHEAD_BYTES,
             "/api/avatars": (chosen.max_image_mib << 20) + MULTIPART_OVERHEAD_BYTES,

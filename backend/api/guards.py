@@ -6,13 +6,13 @@ known to be safe is guarded (Ray CVE-2025-62593 was a deny list that forgot DELE
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Mapping
 from ipaddress import ip_address
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.api.errors import problem_response
@@ -22,6 +22,9 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 # A request without a file: 1 MiB of JSON is a script of 300,000 Chinese characters.
 DEFAULT_BODY_BYTES = 1 << 20
+# The page asks here whether a key is needed, and logs in here.
+OPEN_API_PATHS = frozenset({"/api/session"})
+SESSION_COOKIE = "aio_session"
 # Room for the multipart frame around an upload.
 MULTIPART_OVERHEAD_BYTES = 64 << 10
 
@@ -71,22 +74,27 @@ class HostPolicy:
         return host in self._names or (self._any_address and host == server_address)
 
 
-class KeyPolicy:
-    """Whether callers must show a key, compared in constant time by its SHA-256."""
-
-    def __init__(self, key: str | None) -> None:
-        self._digest = hashlib.sha256(key.encode()).digest() if key else None
+class KeyPolicy(Protocol):
+    """What the guard asks about callers; `services/access.py` answers."""
 
     @property
-    def is_required(self) -> bool:
-        return self._digest is not None
+    def is_required(self) -> bool: ...
 
-    def accepts(self, headers: Headers) -> bool:
-        if self._digest is None:
-            return True
-        scheme, _, value = headers.get("authorization", "").partition(" ")
-        shown = value.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
-        return hmac.compare_digest(hashlib.sha256(shown.encode()).digest(), self._digest)
+    def accepts_key(self, key: str) -> bool: ...
+
+    def accepts_session(self, token: str) -> bool: ...
+
+
+def may_pass(policy: KeyPolicy, headers: Headers) -> bool:
+    """Whether the caller shows the key (`Authorization: Bearer`, `X-API-Key`) or the page's cookie."""
+    if not policy.is_required:
+        return True
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    shown = value.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+    if shown:
+        return policy.accepts_key(shown)
+    token = cookie_parser(headers.get("cookie", "")).get(SESSION_COOKIE, "")
+    return bool(token) and policy.accepts_session(token)
 
 
 def is_cross_site(headers: Headers) -> bool:
@@ -144,13 +152,21 @@ class GuardMiddleware:
                 "Another site's page tried to use this service.",
                 "Use the page that this service serves, or a program that sends no Origin header.",
             )
-        if scope["path"].startswith("/api") and not self._key.accepts(headers):
+        if _is_guarded(scope["path"]) and not may_pass(self._key, headers):
             return (
                 ErrorCode.UNAUTHORIZED,
                 "A key is needed.",
-                "Send it as `Authorization: Bearer <key>`; it is the API_KEY in .env.",
+                "Send it as `Authorization: Bearer <key>`: it is API_KEY in .env, or the key that was shown in "
+                "the terminal at the first start.",
             )
         return None
+
+
+def _is_guarded(path: str) -> bool:
+    """The API and its description want a key; the page itself and /health do not."""
+    if path in OPEN_API_PATHS:
+        return False
+    return path == "/openapi.json" or path == "/api" or path.startswith(("/api/", "/v1/"))
 
 
 class _BodyLimit:

@@ -139,6 +139,18 @@ class SystemView(WireModel):
     uptime_seconds: float
 
 
+class SessionRequest(WireModel):
+    """Body of `POST /api/session`."""
+
+    key: str = Field(max_length=512)
+
+
+class SessionView(WireModel):
+    """Whether callers must show a key."""
+
+    required: bool
+
+
 class ProblemField(WireModel):
     field: str
     message: str

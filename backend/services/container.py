@@ -18,6 +18,7 @@ from backend.engines.infinitetalk_adapter import InfiniteTalkAdapter
 from backend.engines.registry import EngineRegistry
 from backend.engines.wan2gp_adapter import Wan2GPAdapter
 from backend.engines.worker_port import EngineWorker
+from backend.services.access import Access
 from backend.services.avatar_service import AvatarService
 from backend.services.catalog import Catalog
 from backend.services.dispatcher import Dispatcher
@@ -59,6 +60,7 @@ class Services:
     avatars: AvatarService
     events: EventService
     system: SystemService
+    access: Access
 
 
 @contextlib.asynccontextmanager
@@ -67,6 +69,7 @@ async def running_services(
     *,
     adapters: Sequence[BaseEngineAdapter] = (),
     clock: Clock | None = None,
+    access: Access,
     fetcher: Fetcher | None = None,
     workers: Mapping[str, EngineWorker] | None = None,
     on_death: Callable[[BaseException], None],
@@ -92,6 +95,7 @@ async def running_services(
         stack.callback(bus.close)
 
         await clear_work(store.blobs)
+        await access.load(settings, store.settings)
         notes = WorkerNotes(store.workers, boot_id)
         await sweep_left_overs(store.workers, boot_id)
         stack.push_async_callback(notes.settle)
@@ -119,6 +123,7 @@ async def running_services(
             fetcher or Fetcher(settings.fetch_proxy),
             boot_id,
             on_death,
+            access,
         )
         report = await store.jobs.reap_lost(boot_id)
         if report.requeued or report.failed or report.cancelled:
@@ -147,6 +152,7 @@ def _wire(
     fetcher: Fetcher,
     boot_id: str,
     on_death: Callable[[BaseException], None],
+    access: Access,
 ) -> tuple[Services, Dispatcher]:
     handlers = BUNDLE_DIR / "workers"
     registry = EngineRegistry()
@@ -222,4 +228,4 @@ def _wire(
         schema_version=len(MIGRATIONS),
         clock=clock,
     )
-    return Services(jobs, voices, avatars, EventService(store.jobs, bus), system), dispatcher
+    return Services(jobs, voices, avatars, EventService(store.jobs, bus), system, access), dispatcher

@@ -10,9 +10,26 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from backend.api.guards import GuardMiddleware, HostPolicy, KeyPolicy, split_host
+from backend.api.guards import GuardMiddleware, HostPolicy, split_host
 
 LIMIT = 1000
+
+
+class OneKey:
+    """Accepts one key and one session."""
+
+    def __init__(self, key: str | None) -> None:
+        self._key = key
+
+    @property
+    def is_required(self) -> bool:
+        return self._key is not None
+
+    def accepts_key(self, key: str) -> bool:
+        return key == self._key
+
+    def accepts_session(self, token: str) -> bool:
+        return token == "good"
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
@@ -25,7 +42,7 @@ def client(
     *, host: str = "127.0.0.1", extra: tuple[str, ...] = (), key: str | None = None
 ) -> httpx.AsyncClient:
     app = GuardMiddleware(
-        echo, hosts=HostPolicy(host, extra), key=KeyPolicy(key), upload_limits={"/api/jobs": LIMIT}
+        echo, hosts=HostPolicy(host, extra), key=OneKey(key), upload_limits={"/api/jobs": LIMIT}
     )
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1:8000")
 
@@ -109,6 +126,14 @@ async def test_with_a_key_set_the_api_wants_it_and_the_page_does_not() -> None:
         assert (await http.get("/api/jobs", headers={"Authorization": "Bearer s3cret"})).status_code == 200
         assert (await http.get("/api/jobs", headers={"X-API-Key": "s3cret"})).status_code == 200
         assert (await http.get("/")).status_code == 200
+        assert (await http.get("/api/session")).status_code == 200
+        assert (await http.get("/openapi.json")).status_code == 401
+
+
+async def test_the_page_shows_its_cookie_instead_of_the_key() -> None:
+    async with client(key="s3cret") as http:
+        assert (await http.get("/api/jobs", headers={"Cookie": "aio_session=bad"})).status_code == 401
+        assert (await http.get("/api/jobs", headers={"Cookie": "a=b; aio_session=good"})).status_code == 200
 
 
 async def test_a_declared_length_over_the_limit_is_refused_unread() -> None:

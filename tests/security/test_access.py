@@ -1,0 +1,132 @@
+"""Off loopback nothing is served without a key, and the key is kept only as a hash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from backend.main import create_app
+from backend.services.access import MAX_LOGINS_PER_MINUTE, SESSION_S, Access
+from backend.storage.settings_kv import SettingsRepository
+from backend.utils.clock import ManualClock
+from tests.support.studio import BASE_URL, running_studio, settings_in
+
+
+class Flags(SettingsRepository):
+    """In memory."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[str, object]] = {}
+
+    async def get(self, key: str) -> dict[str, object] | None:
+        return self.rows.get(key)
+
+    async def set(self, key: str, value: object) -> None:
+        self.rows[key] = dict(value)  # type: ignore[call-overload]
+
+
+async def made_key(flags: Flags, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[Access, str]:
+    access = Access(ManualClock())
+    await access.load(settings_in(tmp_path, host="0.0.0.0"), flags)
+    printed = capsys.readouterr().err
+    keys = [word for word in printed.split() if word.startswith("aio_")]
+    return access, keys[0] if keys else ""
+
+
+async def test_the_first_start_off_loopback_makes_a_key_and_shows_it_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = Flags()
+    access, key = await made_key(flags, tmp_path, capsys)
+    assert access.accepts_key(key)
+    assert not access.accepts_key(key + "x")
+    assert key not in str(flags.rows), "only its hash is kept"
+    again, shown = await made_key(flags, tmp_path, capsys)
+    assert shown == ""
+    assert again.accepts_key(key)
+
+
+async def test_on_loopback_no_key_is_asked_for_unless_one_is_set(tmp_path: Path) -> None:
+    access = Access(ManualClock())
+    assert access.is_required, "before the settings are known, nothing passes"
+    await access.load(settings_in(tmp_path), Flags())
+    assert not access.is_required
+    await access.load(settings_in(tmp_path, api_key="mine"), Flags())
+    assert access.is_required
+    assert access.accepts_key("mine")
+
+
+async def test_where_no_key_can_be_stored_the_service_does_not_start(tmp_path: Path) -> None:
+    class Broken(Flags):
+        async def set(self, key: str, value: object) -> None:
+            raise OSError("disk full")
+
+    access = Access(ManualClock())
+    with pytest.raises(OSError, match="disk full"):
+        await access.load(settings_in(tmp_path, host="192.0.2.1"), Broken())
+    assert access.is_required
+    assert not access.accepts_key("")
+
+
+async def test_a_session_runs_out_and_cannot_be_forged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = ManualClock()
+    access = Access(clock)
+    await access.load(settings_in(tmp_path, api_key="mine"), Flags())
+    token = access.open_session("mine")
+    assert access.accepts_session(token)
+    expiry, _, signature = token.partition(".")
+    for forged in ("", ".", expiry, f"{int(expiry) + 1}.{signature}", f"{expiry}.{'0' * 64}", "9" * 5000):
+        assert not access.accepts_session(forged)
+    clock.advance(SESSION_S + 1)
+    assert not access.accepts_session(token)
+
+
+async def test_guessing_the_key_is_slowed_down(tmp_path: Path) -> None:
+    from backend.models.errors import RequestError
+
+    clock = ManualClock()
+    access = Access(clock)
+    await access.load(settings_in(tmp_path, api_key="mine"), Flags())
+    codes = []
+    for _ in range(MAX_LOGINS_PER_MINUTE + 1):
+        with pytest.raises(RequestError) as caught:
+            access.open_session("guess")
+        codes.append(caught.value.code.value)
+    assert codes == ["unauthorized"] * MAX_LOGINS_PER_MINUTE + ["rate_limited"]
+    clock.advance(61)
+    assert access.open_session("mine")
+
+
+async def test_the_page_logs_in_and_out_over_http(tmp_path: Path) -> None:
+    async with running_studio(tmp_path, api_key="mine") as studio:
+        assert (await studio.http.get("/api/session")).json() == {"required": True}
+        assert (await studio.http.get("/api/jobs")).status_code == 401
+        assert (await studio.http.get("/")).status_code == 200
+        assert (await studio.http.get("/health")).json() == {"ok": True}
+        wrong = await studio.http.post("/api/session", json={"key": "other"})
+        assert (wrong.status_code, wrong.json()["code"]) == (401, "unauthorized")
+        right = await studio.http.post("/api/session", json={"key": "mine"})
+        assert right.status_code == 204
+        cookie = right.headers["set-cookie"]
+        assert "HttpOnly" in cookie
+        assert "SameSite=strict" in cookie
+        assert (await studio.http.get("/api/jobs")).status_code == 200
+        await studio.http.delete("/api/session")
+        assert (await studio.http.get("/api/jobs")).status_code == 401
+
+
+async def test_before_the_service_is_up_off_loopback_nothing_passes(tmp_path: Path) -> None:
+    app = create_app(settings_in(tmp_path, host="0.0.0.0"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=BASE_URL) as http:
+        assert (await http.get("/api/jobs", headers={"X-API-Key": ""})).status_code == 401
+
+
+async def test_on_loopback_a_login_changes_nothing(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as studio:
+        assert (await studio.http.get("/api/session")).json() == {"required": False}
+        answer = await studio.http.post("/api/session", json={"key": "anything"})
+        assert (answer.status_code, "set-cookie" in answer.headers) == (204, False)
