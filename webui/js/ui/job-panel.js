@@ -69,6 +69,7 @@ export class JobPanel {
   /** @param {Job} job */
   update(job) {
     this.shown = true;
+    this.element.dataset.ended = String(isFinished(job) && job.status !== "completed");
     const language = document.documentElement.lang;
     const done = job.status === "completed" && Boolean(job.artifacts.video);
     const avatar = library.avatar(job.avatar_url);
