@@ -45,7 +45,7 @@ def test_the_picture_is_a_square_rgb_png_of_sane_size(entry: dict[str, Any]) -> 
 
 @each_portrait
 def test_the_thumbnail_is_a_jpeg(entry: dict[str, Any]) -> None:
-    thumbnail = FOLDER / f"{Path(entry['file']).stem}_512.jpg"
+    thumbnail = FOLDER / entry["thumbnail"]
     assert thumbnail.read_bytes()[:3] == b"\xff\xd8\xff"
 
 

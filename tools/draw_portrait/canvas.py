@@ -8,13 +8,14 @@ arrays of shape (height, width, 3) in 0..1, sRGB-encoded, because the whole pict
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import PchipInterpolator
 
-Image = npt.NDArray[np.float32]
+Image = npt.NDArray[np.floating[Any]]
 Point = tuple[float, float]
 
 DESIGN = 1024  # design units along each side of the picture
@@ -25,7 +26,9 @@ _FIX = 6  # fractional bits of OpenCV's fixed-point polygon coordinates
 def rgb(hex_colour: str) -> Image:
     """'#rrggbb' -> float32 (3,) in 0..1."""
     value = hex_colour.lstrip("#")
-    return np.array([int(value[i : i + 2], 16) for i in (0, 2, 4)], np.float32) / np.float32(255)
+    return np.asarray(
+        np.array([int(value[i : i + 2], 16) for i in (0, 2, 4)], np.float32) / np.float32(255), np.float32
+    )
 
 
 def spline(points: Sequence[Point], n: int = 160, closed: bool = False) -> Image:
@@ -50,7 +53,7 @@ def profile(knots: Sequence[Point], at: Image) -> Image:
     """Monotone cubic through (position, value) knots, evaluated at `at`, held flat outside."""
     k = np.asarray(knots, np.float64)
     x = np.linspace(k[0, 0], k[-1, 0], _TABLE)  # a table: whole pictures are looked up
-    return np.interp(at, x, PchipInterpolator(k[:, 0], k[:, 1])(x)).astype(np.float32)
+    return np.asarray(np.interp(at, x, PchipInterpolator(k[:, 0], k[:, 1])(x)), np.float32)
 
 
 def ramp(stops: Sequence[tuple[float, str]], at: Image) -> Image:

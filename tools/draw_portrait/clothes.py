@@ -28,7 +28,9 @@ def _both(cv: Canvas, half: list[Point], soft: float = 0.0) -> tuple[Image, Imag
     return cv.poly(r, soft), cv.poly(left, soft)
 
 
-def paint_clothes(cv: Canvas, picture: Image, look: Look, rng: np.random.Generator) -> Image:
+def paint_clothes(
+    cv: Canvas, picture: Image, neck_half: float, look: Look, rng: np.random.Generator
+) -> Image:
     """Ivory round-necked top under a jacket with notched lapels; the collar passes behind the neck."""
     x, y = cv.x - CX, cv.y
     ax = np.abs(x)
@@ -38,9 +40,17 @@ def paint_clothes(cv: Canvas, picture: Image, look: Look, rng: np.random.Generat
     if look.necklace:
         chain = spline([(CX - 92, 716), (CX - 72, 752), (CX - 50, 788), (CX - 22, 818), (CX, 826), (CX + 22, 818), (CX + 50, 788),
                         (CX + 72, 752), (CX + 92, 716)], 200)  # fmt: skip
-        picture = mix(picture, picture * rgb("#a8674f"), 0.45 * cv.stroke(chain + np.float32(2.0), ((0, 2), (1, 2)), 1.4))
+        picture = mix(
+            picture,
+            picture * rgb("#a8674f"),
+            0.45 * cv.stroke(chain + np.float32(2.0), ((0, 2), (1, 2)), 1.4),
+        )
         links = 0.72 + 0.28 * np.sin(cv.x * 2.6 + cv.y * 2.1)
-        picture = mix(picture, rgb(look.necklace) * links[..., None], 0.95 * cv.stroke(chain, ((0, 1.5), (1, 1.5))))
+        picture = mix(
+            picture,
+            rgb(look.necklace) * links[..., None],
+            0.95 * cv.stroke(chain, ((0, 1.5), (1, 1.5))) * smoothstep(ax, 86, 80),
+        )
         for r, tone in ((5.2, look.necklace), (3.4, "#f6e3b4")):
             drop = smoothstep(np.hypot(x, y - 831.5), r, r - 1.2)
             picture = mix(picture, rgb(tone), drop)
@@ -74,16 +84,18 @@ def paint_clothes(cv: Canvas, picture: Image, look: Look, rng: np.random.Generat
     hem = cv.stroke(collar + np.array([0, 5], np.float32), ((0, 1.4), (1, 1.4)), 0.8)
     picture = mix(picture, picture * rgb("#c9b8a8"), 0.8 * hem)
 
+    wider = neck_half - 77.0  # the collar was drawn round a neck of this half width
     # jacket: one relief for torso, lapels and folds, so edges and folds take the same light
-    body_r, body_l = _both(cv, [(72, 712), (100, 728), (134, 754), (200, 782), (290, 808), (338, 834), (364, 880),
-                                (376, 950), (384, 1040), (380, 1140), (120, 1140), (2, 1090), (26, 985), (64, 890),
-                                (82, 800)], 0.4)  # fmt: skip
+    body_r, body_l = _both(cv, [(dx + wider * (yy < 830 and dx < 160), yy) for dx, yy in _JACKET], 0.4)
     body = np.maximum(body_r, body_l)
-    behind = smoothstep(ax, 79.5, 77.5) * smoothstep(y, 800, 762)
+    behind = smoothstep(ax, neck_half + 2.5, neck_half + 0.5) * smoothstep(y, 800, 762)
     body = body * (1 - behind)
     drop = cv.blur(cv.shift(body, 0, 5), 6)
     picture = mix(picture, picture * rgb("#8f7a6c"), 0.55 * drop * (1 - body))
-    laps = [cv.poly(_crisp(np.array([(CX + s * dx, yy) for dx, yy in _LAPEL], np.float32))) for s in (-1, 1)]
+    laps = [
+        cv.poly(_crisp(np.array([(CX + s * (dx + wider * (yy < 830)), yy) for dx, yy in _LAPEL], np.float32)))
+        for s in (-1, 1)
+    ]
     lap = np.maximum(*laps)
     z = 150 * np.sqrt(np.clip(1 - (ax / 415) ** 2.6, 0.01, 1)) - 60 * smoothstep(y, 900, 730)
     arm = 303 - (y - 880) * 0.12
@@ -111,6 +123,11 @@ def paint_clothes(cv: Canvas, picture: Image, look: Look, rng: np.random.Generat
     return picture
 
 
+# right half of the jacket: up the neck, over the shoulder, down the sleeve, back up the front edge
+_JACKET: list[Point] = [
+    (72, 712), (100, 728), (134, 754), (200, 782), (290, 808), (338, 834), (364, 880), (376, 950), (384, 1040),
+    (380, 1140), (120, 1140), (2, 1090), (26, 985), (64, 890), (82, 800),
+]  # fmt: skip
 # right lapel, from the neck round the notch to the button, and back along the roll; dx from the axis
 _LAPEL: list[Point] = [
     (72, 712), (100, 730), (130, 764), (160, 806), (176, 846), (184, 864), (140, 878), (188, 902), (152, 956), (86, 1024),

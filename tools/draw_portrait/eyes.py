@@ -128,12 +128,12 @@ def _lashes(
     ink = np.zeros((sub.h, sub.w), np.float32)
     for k in np.linspace(0.16, 1.0, 58):
         p = upper[min(len(upper) - 1, int(k * (len(upper) - 1)))] + rng.normal(0, 0.35, 2)
-        out = (k - 0.34) * 1.35 + rng.normal(0, 0.10)
-        length = look.lashes * (3.6 + 5.4 * k**1.8) * rng.uniform(0.75, 1.12)
+        out = (k - 0.34) * 1.35 + rng.normal(0, 0.14)
+        length = look.lashes * (2.6 + 6.6 * k**2.1) * rng.uniform(0.75, 1.12)
         tip = p + np.array([side * out * length, -length * (0.95 - 0.34 * k)])
         bend = p + np.array([side * out * length * 0.62, -length * 0.26])
         path = spline([tuple(p), tuple(bend), tuple(tip)], 24)
-        ink = np.maximum(ink, sub.stroke(path, ((0, 1.05), (0.5, 0.75), (1, 0.1)), 0.15))
+        ink = np.maximum(ink, sub.stroke(path, ((0, 0.95), (0.5, 0.62), (1, 0.08)), 0.15))
     faint = np.zeros_like(ink)
     for k in np.linspace(0.34, 0.97, 26):
         p = lower[int(k * (len(lower) - 1))] + np.array([0, 1.8]) + rng.normal(0, 0.3, 2)
@@ -169,7 +169,7 @@ def paint_brow(
         off = np.clip(rng.normal(0, 0.30), -0.52, 0.52)
         nrm = np.array([-d[i, 1], d[i, 0]]) * (1 if d[i, 0] > 0 else -1)  # points down the face
         root = spine[i] + nrm * off * wid
-        lean = np.interp(t, [0, 0.12, 0.4, 1], [78, 52, 24, 6]) + rng.normal(0, 7)
+        lean = float(np.interp(t, [0, 0.12, 0.4, 1], [78, 52, 24, 6])) + rng.normal(0, 7)
         lean *= 1.0 if off > -0.1 else 0.35  # upper hairs lie flatter: the two rows meet
         if t > 0.45 and off < -0.1:
             lean = -6 + rng.normal(0, 5)

@@ -20,9 +20,6 @@ from .look import Look
 STEPS = 64  # points per strand
 
 
-BODY = int(0.90 * STEPS)  # the solid part of a mass ends here; below, only strands
-
-
 @dataclass(frozen=True)
 class Lock:
     """One mass of hair. `bulge` is how far the middle of the mass stands out towards the viewer."""
@@ -32,6 +29,9 @@ class Lock:
     bulge: float = 26.0
     wave: float = 12.0
     clumps: int = 46
+    root_inset: int = 0  # the solid part begins this many steps after the roots
+    root_jitter: float = 1.1  # how unevenly strands begin, in steps along the strand
+    body: float = 0.93  # the solid part ends here along the strand; below, only strands
     wisps: int = 110
     base_light: float = 0.0
     fill: tuple[float, float] = (0.05, 0.97)
@@ -62,10 +62,13 @@ class _Field:
 
 def lock_outline(lock: Lock) -> Image:
     """Closed outline of the solid part of a mass."""
-    f = _Field(lock)
-    a = f.at(np.full(STEPS, lock.fill[0], np.float32))[:BODY]
-    b = f.at(np.full(STEPS, lock.fill[1], np.float32))[:BODY]
-    return np.asarray(np.vstack([a, b[::-1]]), np.float32)
+    f, end = _Field(lock), int(lock.body * STEPS)
+    across = np.linspace(*lock.fill, 48)
+    grid = np.stack([f.at(np.full(STEPS, u, np.float32))[:end] for u in across])  # (48, end, 2)
+    first, last = grid[0], grid[-1][::-1]
+    return np.asarray(
+        np.vstack([first, grid[:, -1], last, grid[::-1, min(lock.root_inset, end - 1)]]), np.float32
+    )
 
 
 def _skull_height(p: Image) -> Image:
@@ -124,9 +127,9 @@ def _strands(lock: Lock, rng: np.random.Generator, half: Image) -> Iterator[tupl
         wave = 2 * np.pi * 2.15 * t + phase
         sway = reach * np.sin(wave) * grow
         heave = 0.9 * reach * np.cos(wave) * grow
-        drift = rng.normal(0, 0.045) * t**1.6
+        drift = rng.normal(0, 0.03) * t**1.6
         end = rng.uniform(0.95, 1.0)
-        taper = np.interp(t / end, [0, 0.08, 0.62, 1.0], [0.9, 1.0, 1.0, 0.8])
+        taper = np.interp(t / end, [0, 0.08, 0.62, 1.0], [0.9, 1.0, 1.0, 0.95])
         tone_c = rng.normal(0, 0.10) - 0.10 * (1 - top)
         for s in range(per):
             rise = s / per
@@ -155,8 +158,13 @@ def _strands(lock: Lock, rng: np.random.Generator, half: Image) -> Iterator[tupl
             tone += 0.20 * rim * np.clip((p[:, 0] - 640) / 120, 0, 1) * round_
             tone += tone_c * (0.4 + tone) + rng.normal(0, 0.035) + lock.base_light
             tone *= np.interp(t, [0, 0.6, 1], [1, 1, 0.78])
-            last = max(8, int(STEPS * min(1.0, end + rng.normal(0, 0.014) - 0.02 * abs(v) - 0.10 * rng.random() ** 2)))
-            k = np.arange(0, last, 0.5) + rng.uniform(0, 0.5)  # no two strands change tone at the same place
+            last = max(
+                8,
+                int(STEPS * min(1.0, end + rng.normal(0, 0.014) - 0.02 * abs(v) - 0.09 * rng.random() ** 2)),
+            )
+            k = np.arange(
+                rng.uniform(0, lock.root_jitter), last - 1, 0.5
+            )  # no two strands change tone at the same place
             p = np.stack(
                 [np.interp(k, np.arange(STEPS), p[:, 0]), np.interp(k, np.arange(STEPS), p[:, 1])], 1
             )
@@ -183,7 +191,9 @@ def _wisps(cv: Canvas, picture: Image, locks: Sequence[Lock], look: Look, rng: n
             u = base + (u0 - base) * np.sin(np.pi * ease * rng.uniform(0.55, 1.0))
             p = f.at(np.asarray(u, np.float32))[a:b]
             if len(p) > 3:
-                cv2.polylines(ink, [cv.px(p)], False, int(rng.integers(30, 80 if inner else 130)), 1, cv2.LINE_AA, 6)
+                cv2.polylines(
+                    ink, [cv.px(p)], False, int(rng.integers(30, 80 if inner else 130)), 1, cv2.LINE_AA, 6
+                )
     alpha = cv.blur(ink.astype(np.float32) / 255, 0.3)
     tone = rgb(look.hair_mid)
     return np.asarray(picture + (tone - picture) * alpha[..., None], np.float32)

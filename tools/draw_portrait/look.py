@@ -19,6 +19,7 @@ class Look:
     lips: Stops = ((0.0, "#4d1a1c"), (0.3, "#8e3a37"), (0.55, "#b4544f"), (0.8, "#cf7670"), (1.2, "#eeaaa2"))
     lip_strength: float = 0.86
     lip_seam: str = "#4f1a1b"
+    stubble: float = 0.0
     blush: float = 0.34
     rim: str = "#ffd9bd"
     iris: Stops = ((0.0, "#180c08"), (0.45, "#3f2314"), (0.8, "#6b4124"), (1.0, "#8a5a34"))
@@ -39,6 +40,8 @@ class Look:
     brow_length: float = 1.0
     jacket: str = "#222c3e"
     jacket_light: str = "#58698a"
+    earring: bool = True
+    ears: tuple[int, ...] = (1,)
     necklace: str = "#c9964f"
     blouse: str = "#e6dacb"
     blouse_dark: str = "#8d7b6c"

@@ -9,9 +9,10 @@ import numpy.typing as npt
 from .canvas import DESIGN, Canvas, Image, mix, rgb, smoothstep
 from .characters import Character
 from .clothes import paint_clothes, paint_wall
+from .ears import paint_ear
 from .eyes import paint_brow, paint_eye
 from .hair import lock_outline, paint_locks
-from .sculpt import LIFT, face_outline, neck_outline, neck_outline
+from .sculpt import LIFT, face_outline, neck_outline
 from .skin import paint_head, paint_neck
 
 
@@ -40,13 +41,16 @@ def _grade(cv: Canvas, picture: Image) -> Image:
 def paint(who: Character, scale: float = 2.0) -> npt.NDArray[np.uint8]:
     """The portrait as (1024, 1024, 3) RGB; `scale` is the supersampling, part of the recipe: keep it fixed."""
     cv = Canvas(scale)
-    rng = lambda k: np.random.default_rng([who.seed, k])  # noqa: E731 - one stream per part: parts tune alone
+
+    def rng(part: int) -> np.random.Generator:
+        return np.random.default_rng([who.seed, part])  # one stream per part, so each can be tuned alone
+
     wall = paint_wall(cv, who.look, rng(0))
     picture, _ = paint_locks(cv, wall, who.back, who.look, rng(1))
     neck = cv.poly(neck_outline(who.shape), 0.5)
     picture = mix(picture, paint_neck(cv, who.shape, who.look), neck)
     lifted = Canvas(scale, (0, round(LIFT), DESIGN, DESIGN + round(LIFT)))
-    picture = paint_clothes(lifted, picture, who.look, rng(2))
+    picture = paint_clothes(lifted, picture, who.shape.neck_half, who.look, rng(2))
 
     solid = np.zeros((cv.h, cv.w), np.float32)
     for lock in who.front:
@@ -61,6 +65,8 @@ def paint(who: Character, scale: float = 2.0) -> npt.NDArray[np.uint8]:
     picture = mix(picture, picture * rgb("#4d3a34"), 0.55 * on_cloth)
 
     face = paint_head(cv, who.shape, who.look, falls, rng(3))
+    for side in who.look.ears:
+        picture = paint_ear(cv, picture, who.shape, who.look, side)
     for side in (-1, 1):
         paint_brow(cv, face, who.shape, who.look, side, rng(10 + side))
         paint_eye(cv, face, who.shape, who.look, side, rng(20 + side))

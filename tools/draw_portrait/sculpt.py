@@ -7,7 +7,7 @@ sections plus Gaussian forms, like clay: sockets, brow ridge, nose, muzzle, lips
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -46,7 +46,7 @@ class FaceShape:
     chin_y: float = 634.0
     jaw_bulk: float = 0.0
     neck_half: float = 77.0
-    extra: dict[str, float] = field(default_factory=dict)
+    ear_x: float = 156.0
 
 
 def face_outline(shape: FaceShape) -> Image:

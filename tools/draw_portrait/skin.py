@@ -70,7 +70,9 @@ def paint_head(
         nonlocal colour
         colour = mix(colour, colour * rgb(hex_colour) * 1.06, np.clip(where * strength, 0, 1))
 
-    pair = lambda cx, cy, sx, sy, a=0.0: cv.blob(CX - cx, cy, sx, sy, -a) + cv.blob(CX + cx, cy, sx, sy, a)  # noqa: E731
+    def pair(cx: float, cy: float, sx: float, sy: float, angle: float = 0.0) -> Image:
+        return cv.blob(CX - cx, cy, sx, sy, -angle) + cv.blob(CX + cx, cy, sx, sy, angle)
+
     ex, ey = shape.eye_x, shape.eye_y
     tint("#f9b2ab", pair(96, 458, 36, 27, -18), look.blush)
     tint("#ffbfae", cv.blob(CX, shape.nose_tip_y, 22, 15), 0.55 * look.blush + 0.12)
@@ -79,6 +81,14 @@ def paint_head(
     tint("#eec4bb", pair(ex - 4, ey + 21, 28, 8, 4), 0.45)  # under the eyes
     tint("#fff1d8", cv.blob(CX, 275, 74, 38), 0.55)
     tint("#f2d7c4", smoothstep(ax / np.maximum(1, 165), 0.72, 1.0), 0.5)
+
+    if look.stubble:
+        beard = smoothstep(y, 500, 545) * smoothstep(y, 668, 640) * smoothstep(ax, 0, 30) + cv.blob(
+            CX, shape.mouth_y - 28, 36, 8
+        )
+        beard += cv.blob(CX, shape.chin_y, 40, 22)
+        grain = 0.75 + 0.25 * cv.noise(rng, 0.7)
+        colour = mix(colour, colour * rgb("#a79a92"), np.clip(look.stubble * 0.6 * beard * grain, 0, 0.6))
 
     # sheen: broad on the forehead, nose, cheek tops
     oily = 0.30 + 0.7 * np.clip(cv.blob(CX, 280, 66, 40) + 0.45 * cv.blob(CX, 440, 9, 40) + cv.blob(CX - 1, 482, 9, 7) * 1.3
@@ -134,10 +144,10 @@ def _lips(
     ridge = cv.stroke(c["top"], ((0, 0.3), (0.3, 1.8), (0.5, 1.4), (0.7, 1.8), (1, 0.3)), 1.2)
     ridge = cv.shift(ridge, 0, -2.0)
     colour = colour + (0.055 * ridge)[..., None] * rgb("#fff0e4")
-    seam = cv.stroke(c["line"], ((0, 1.4), (0.12, 2.2), (0.5, 2.6), (0.88, 2.2), (1, 1.4)), 0.8)
-    colour = mix(colour, rgb(look.lip_seam), 0.90 * seam)
+    seam = cv.stroke(c["line"], ((0, 1.4), (0.12, 1.9), (0.5, 2.1), (0.88, 1.9), (1, 1.4)), 0.8)
+    colour = mix(colour, rgb(look.lip_seam), 0.88 * seam)
     soft = cv.stroke(c["line"], ((0, 3), (0.5, 7), (1, 3)), 2.4)
-    colour = mix(colour, rgb(look.lip_seam), 0.22 * soft)
+    colour = mix(colour, rgb(look.lip_seam), 0.16 * soft)
     for s in (-1, 1):
         colour = mix(
             colour, rgb("#8a4638"), 0.42 * cv.blob(CX + s * (shape.mouth_half + 1.2), my - 6.0, 3.6, 2.8)
