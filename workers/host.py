@@ -18,6 +18,7 @@ sys.path[:] = [str(_ROOT)] + [
 ]
 
 import argparse  # noqa: E402  (sys.path first)
+import contextlib  # noqa: E402
 import faulthandler  # noqa: E402
 import importlib  # noqa: E402
 import os  # noqa: E402
@@ -104,7 +105,7 @@ class WorkerHost:
         try:
             handler = self._load(first)
         except BaseException as error:  # noqa: BLE001  whatever foreign code raises, the service hears of it
-            traceback.print_exc()
+            _write_log(traceback.format_exc())
             return self._start_failed(error)
         return self._work(handler)
 
@@ -154,7 +155,7 @@ class WorkerHost:
                 try:
                     handler.unload()
                 except Exception:  # noqa: BLE001  an unload that fails is logged; the process still serves
-                    traceback.print_exc()
+                    _write_log(traceback.format_exc())
                 self._model = None
                 self._change_state("idle")
 
@@ -174,7 +175,7 @@ class WorkerHost:
         except TaskCancelled:
             error = error_fields(TaskError(CANCELLED if context.cancelled else "internal_error", ""))
         except BaseException as failure:  # noqa: BLE001  the boundary: every failure becomes a result
-            traceback.print_exc()
+            _write_log(traceback.format_exc())
             error = error_fields(failure)
         self._send_result(context, error, data, time.monotonic() - started)
 
@@ -224,7 +225,7 @@ class WorkerHost:
             self._channel.send("fatal", code="protocol_mismatch", message=str(error), detail="")
             os._exit(EXIT_PROTOCOL)
         except OSError:  # the engine closed our descriptor: as deaf as after end of file
-            traceback.print_exc()
+            _write_log(traceback.format_exc())
         # End of file: the service is gone. The main thread may be deep in native code, so no clean-up.
         os._exit(EXIT_PARENT_GONE)
 
@@ -255,7 +256,7 @@ class WorkerHost:
         elif kind == "init":
             raise ProtocolViolationError("init came twice")
         else:
-            sys.stderr.write(f"worker host: unknown message type {kind!r} ignored\n")
+            _write_log(f"worker host: unknown message type {kind!r} ignored\n")
 
     def _cancel(self, message: dict[str, Any]) -> None:
         with self._lock:
@@ -300,10 +301,20 @@ class WorkerHost:
 def _mark_log() -> str:
     """Write a fresh drain token to the log pipe and return it."""
     token = secrets.token_hex(16)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.write(2, f"\n{DRAIN_PREFIX}{token}\n".encode("ascii"))
+    for stream in (sys.stdout, sys.stderr):
+        # Engines replace these by objects of their own, close them, or set them to None.
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+    _write_log(f"\n{DRAIN_PREFIX}{token}\n")
     return token
+
+
+def _write_log(text: str) -> None:
+    """Write to the log pipe itself: `sys.stderr` belongs to the engine."""
+    data = text.encode("utf-8", "backslashreplace")
+    with contextlib.suppress(OSError):  # the engine closed descriptor 2: there is no log any more
+        while data:
+            data = data[os.write(2, data) :]
 
 
 def _setup_from(init: dict[str, Any]) -> WorkerSetup:

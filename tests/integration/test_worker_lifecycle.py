@@ -79,7 +79,8 @@ async def test_progress_is_thinned_and_its_last_word_always_arrives(tmp_path: Pa
 
 async def test_progress_that_was_held_back_is_sent_while_the_task_is_quiet(tmp_path: Path) -> None:
     updates: list[ProgressUpdate] = []
-    async with supervised(make_spec(tmp_path)) as supervisor:
+    spec = make_spec(tmp_path, limits=replace(SHORT, heartbeat_s=60.0))  # no heartbeat carries it along
+    async with supervised(spec) as supervisor:
         request = make_request(tmp_path, "two_words_then_silence")
         with pytest.raises(JobCancelled):  # it would be quiet for a minute: the second word ends it
             await supervisor.run(

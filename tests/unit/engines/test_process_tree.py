@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -55,18 +56,27 @@ def test_a_process_is_named_by_pid_start_and_command(tmp_path: Path) -> None:
 @pytest.mark.parametrize("way", ["exits", "is killed"])
 def test_the_end_of_a_worker_is_the_end_of_all_it_started(tmp_path: Path, way: str) -> None:
     tree = started(FAMILY, tmp_path)
-    child, daemon = map(int, tree.stdout.readline().split())
-    assert is_alive(child)
-    assert set(tree.leftovers()) == {child, daemon}
-    if way == "exits":
-        tree.stdin.write(b"go\n")
-    else:
+    try:
+        child, daemon = map(int, tree.stdout.readline().split())
+        give_up_at = time.monotonic() + 10.0
+        # A program that is just being started shows no environment yet.
+        while set(tree.leftovers()) != {child, daemon}:
+            assert time.monotonic() < give_up_at, tree.leftovers()
+            time.sleep(0.01)
+        if way == "exits":
+            tree.stdin.write(b"go\n")
+        else:
+            tree.kill()
+    except BaseException:
         tree.kill()
-    assert tree.wait() == (0 if way == "exits" else -9)
+        raise
+    finally:
+        status = tree.wait()
+        closed(tree)
+    assert status == (0 if way == "exits" else -9)
     assert not is_alive(child)
     assert not is_alive(daemon)
     assert tree.leftovers() == []
-    closed(tree)
 
 
 def test_signals_after_the_end_hit_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
