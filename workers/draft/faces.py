@@ -24,8 +24,12 @@ PRESENCE_FLOOR = 0.9
 MIN_FACE_PX = 32
 # More than this many faces is a crowd; the largest are kept.
 MAX_FACES = 16
-# Tiles are searched in this many rows and columns, overlapping by half. Finer tiles took 5 s and found nothing.
-_TILINGS = (2, 3)
+# Tiles are searched in this many rows and columns, overlapping by half: 9, then 49 looks of 10 ms.
+_TILINGS = (2, 4)
+# A tile shows a detail without its surroundings, in which fur and folds look like faces: be stricter there. And
+# a face wider than this part of the picture would have been seen in the whole picture.
+_TILE_SCORE_FLOOR = 0.55
+_TILE_FACE_LIMIT = 0.10
 # The picture is shrunk to this side before tiling: a face of MIN_FACE_PX still fills a detector's cell.
 _TILE_SIDE_LIMIT = 3072
 _TILE_OVERLAP = 1.5
@@ -108,8 +112,9 @@ def _measured(models: Models, picture: Image) -> list[Face]:
     for box in find_boxes(models, picture)[:MAX_FACES]:
         first = landmarks.measure(models, picture, landmarks.region_of_box(box))
         second = landmarks.measure(models, picture, landmarks.region_of_points(first.points))
-        if second.presence >= PRESENCE_FLOOR:
-            _add_new(faces, Face(second.points, box.score, second.presence))
+        presence = min(first.presence, second.presence)
+        if presence >= PRESENCE_FLOOR:
+            _add_new(faces, Face(second.points, box.score, presence))
     return sorted(faces, key=lambda face: -face.size_px)
 
 
@@ -123,6 +128,8 @@ def _search_tiles(models: Models, picture: Image, check: Callable[[], None]) -> 
         for x, y, tile in _tiles(small, count):
             check()
             for face in _measured(models, tile):
+                if face.score < _TILE_SCORE_FLOOR or face.size_px > _TILE_FACE_LIMIT * max(small.shape[:2]):
+                    continue
                 points = face.points.copy()
                 points[:, 0] += x
                 points[:, 1] += y

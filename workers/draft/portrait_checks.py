@@ -19,10 +19,11 @@ SMALL_FACE_PX = 80.0
 DARK_LUMA = 45.0
 # The face is compared at this width, so that limits mean the same for every picture.
 _NORMAL_PX = 192
-# Root mean square of the Laplacian there, over the face's own contrast: sharp photos have 0.15 to 0.5.
-BLURRED_DETAIL = 0.045
+# Root mean square of the Laplacian there, over the face's own contrast: sharp photos have 0.12 to 0.8,
+# the same photos out of focus below 0.07.
+BLURRED_DETAIL = 0.08
 # Share of perfectly smooth 3x3 neighbourhoods. Skin in a photo has grain; a drawing has flat colour.
-DRAWN_FLATNESS = 0.55
+DRAWN_FLATNESS = 0.5
 _FLAT_STD = 0.55
 
 
