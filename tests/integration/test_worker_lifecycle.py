@@ -82,10 +82,9 @@ async def test_progress_that_was_held_back_is_sent_while_the_task_is_quiet(tmp_p
     spec = make_spec(tmp_path, limits=replace(SHORT, heartbeat_s=60.0))  # no heartbeat carries it along
     async with supervised(spec) as supervisor:
         request = make_request(tmp_path, "two_words_then_silence")
+        run = supervisor.run(request, report=updates.append, cancelled=lambda: len(updates) == 2)
         with pytest.raises(JobCancelled):  # it would be quiet for a minute: the second word ends it
-            await supervisor.run(
-                request, report=updates.append, cancelled=lambda: updates[-1:] != [] and len(updates) == 2
-            )
+            await asyncio.wait_for(run, timeout=10.0)
     assert [update.message for update in updates] == ["first", "second"]
 
 
