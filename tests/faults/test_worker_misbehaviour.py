@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import resource
 import time
 from pathlib import Path
 from typing import Any
@@ -175,6 +174,7 @@ async def test_a_flood_of_output_neither_blocks_the_worker_nor_fills_the_log_nor
     tmp_path: Path, caplog: pytest.LogCaptureFixture, size: int
 ) -> None:
     caplog.set_level("INFO", logger="allinone.worker")
+    resource = pytest.importorskip("resource", reason="peak memory is asked of POSIX")
     before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     async with supervised(make_spec(tmp_path, "unruly")) as supervisor:
         request = make_request(tmp_path, "spams", params={"bytes": size})
