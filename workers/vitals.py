@@ -39,11 +39,13 @@ def is_orphan(parent_pid: int) -> bool:
 
 
 def rss_mib() -> float | None:
-    """Resident memory of this process in MiB, or None where it cannot be read cheaply."""
+    """Resident memory of this process in MiB, or None where it cannot be read cheaply (not Linux)."""
+    if sys.platform != "linux":
+        return None
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         return round(pages * os.sysconf("SC_PAGE_SIZE") / _MIB, 1)
-    except (OSError, ValueError, IndexError, AttributeError):
+    except (OSError, ValueError, IndexError):
         return None
 
 
