@@ -19,7 +19,7 @@ from typing import Any
 from launcher import ports
 from launcher.client import ApiClient
 from launcher.errors import Exit, LauncherError
-from launcher.project import ROOT, child_environment
+from launcher.project import ROOT, child_environment, module_command
 
 # The service answers in about two seconds; a cold disk under a virus scanner is given a minute.
 START_TIMEOUT_S = 60.0
@@ -32,7 +32,7 @@ _SHOWN_LINES = 12
 def server_command(port: int) -> list[str]:
     """How the demo's server is started; it ends when its standard input ends."""
     options = ["--host", "127.0.0.1", "--port", str(port), "--ends-with-parent"]
-    return [sys.executable, "-m", "launcher", "run", *options]
+    return module_command("launcher", "run", *options)
 
 
 @contextlib.contextmanager

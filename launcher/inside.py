@@ -7,7 +7,6 @@ only reader of `.env` and the environment.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from launcher.console import Console
 from launcher.errors import Exit, LauncherError
 from launcher.process import Runner
-from launcher.project import ROOT, child_environment
+from launcher.project import ROOT, child_environment, module_command
 
 if TYPE_CHECKING:
     from backend.utils.config import Settings
@@ -111,7 +110,7 @@ def make_folders(settings: Settings) -> None:
 
 def install_speech_model(settings: Settings, runner: Runner, console: Console) -> None:
     """Put the built-in voice's model in place; a moment when it already is."""
-    command = [sys.executable, "-m", "workers.speech.install", "--models-dir", str(settings.models_dir)]
+    command = module_command("workers.speech.install", "--models-dir", str(settings.models_dir))
     # PYTHONPATH, not the working directory, finds `workers`: the caller may stand anywhere.
     env = child_environment({"PYTHONPATH": str(ROOT)})
     outcome = runner.capture(command, timeout_s=MODEL_INSTALL_TIMEOUT_S, env=env)

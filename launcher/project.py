@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# First argument of the packaged executable when it starts itself; see launcher/frozen.py.
+RUN_MODULE = "--run-module"
 
 # Variables of the user's shell that make pip or Python look outside the virtual environment.
 _FOREIGN = (
@@ -41,6 +45,17 @@ def runtime_environment(root: Path = ROOT) -> EnvironmentSpec:
 def test_environment(root: Path = ROOT, name: str = ".venv-test") -> EnvironmentSpec:
     """`.venv-test`: the same, plus test tools; apart, so that a user's `.venv` stays lean."""
     return EnvironmentSpec(root / name, root / "requirements-dev.lock", "test dependencies", 2000)
+
+
+def build_environment(root: Path = ROOT) -> EnvironmentSpec:
+    """`.venv-build`: the dependencies and PyInstaller, for build.py."""
+    return EnvironmentSpec(root / ".venv-build", root / "requirements-build.lock", "build dependencies", 2500)
+
+
+def module_command(module: str, *arguments: str) -> list[str]:
+    """How this program starts one of its own modules: by `-m`, or by the packaged executable's own word."""
+    word = RUN_MODULE if getattr(sys, "frozen", False) else "-m"
+    return [sys.executable, word, module, *arguments]
 
 
 def python_of(folder: Path) -> Path:

@@ -19,7 +19,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 UV = "uv==0.13.9"
 LOWEST_PYTHON = "3.10"
-LOCKS = {"requirements.txt": "requirements.lock", "requirements-dev.txt": "requirements-dev.lock"}
+LOCKS = {
+    "requirements.txt": "requirements.lock",
+    "requirements-dev.txt": "requirements-dev.lock",
+    "requirements-build.txt": "requirements-build.lock",
+}
 
 PYTHONS = ("3.10", "3.11", "3.12")
 PLATFORMS = (

@@ -12,7 +12,7 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock")
 PYTHONS = ("3.10", "3.11", "3.12")
 SYSTEMS = {"linux": "Linux", "win32": "Windows", "darwin": "Darwin"}
 ENVIRONMENTS = [(python, system) for python in PYTHONS for system in SYSTEMS]
@@ -55,7 +55,7 @@ def _locked(name: str) -> list[tuple[Requirement, list[str]]]:
     ]
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-build.txt"])
 def test_every_direct_requirement_is_pinned_exactly(name: str) -> None:
     for requirement in _requirements(name):
         assert re.fullmatch(r"==[\w.]+", str(requirement.specifier)), f"{requirement} is not pinned"
@@ -96,14 +96,17 @@ def test_every_entry_is_pinned_and_hashed(name: str) -> None:
 def test_the_tests_run_against_the_versions_that_users_get() -> None:
     for python, system in ENVIRONMENTS:
         environment = _marker_environment(python, system)
-        users, tests = (
+        users, *others = (
             {r.name.lower(): str(r.specifier) for r, _ in _locked(name) if _applies(r.marker, environment)}
             for name in LOCKS
         )
-        assert {name: tests.get(name) for name in users} == users
+        for other in others:
+            assert {name: other.get(name) for name in users} == users
 
 
-@pytest.mark.parametrize("name", [*LOCKS, "requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize(
+    "name", [*LOCKS, "requirements.txt", "requirements-dev.txt", "requirements-build.txt"]
+)
 def test_no_package_index_is_written_into_the_lists(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     assert "://" not in text
