@@ -16,6 +16,7 @@ from backend import __version__
 from backend.api.errors import install_error_handlers
 from backend.api.guards import MULTIPART_OVERHEAD_BYTES, GuardMiddleware, HostPolicy
 from backend.api.routes import install_routes
+from backend.api.stop_signals import on_stop_signal
 from backend.api.webui import install_webui
 from backend.engines.base import BaseEngineAdapter
 from backend.engines.worker_port import EngineWorker
@@ -56,7 +57,8 @@ def create_app(
             on_death=_stop_the_service,
         ) as services:
             app.state.services = services
-            yield
+            with on_stop_signal(services.events.close):
+                yield
 
     app = FastAPI(
         title="All-in-one",

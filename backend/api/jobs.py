@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse
 
 from backend.api.deps import ServicesDep
 from backend.models.codes import JobStatus
-from backend.models.job import JobCreate, JobCreated, JobPage, JobView, RetryRequest
+from backend.models.job import JobCreate, JobCreated, JobPage, JobView, PriorityPatch, RetryRequest
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -50,6 +50,12 @@ async def list_jobs(
 @router.get("/{job_id}")
 async def get_job(services: ServicesDep, job_id: str) -> JobView:
     return await services.jobs.get(job_id)
+
+
+@router.patch("/{job_id}")
+async def reprioritise_job(services: ServicesDep, job_id: str, body: PriorityPatch) -> JobView:
+    """Move a job in the queue: a higher priority runs earlier."""
+    return await services.jobs.set_priority(job_id, body.priority)
 
 
 @router.post("/{job_id}/cancel", status_code=202)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI
 
-from backend.api import avatars, events, jobs, session, system, voices
+from backend.api import avatars, events, jobs, queue, session, system, voices
 from backend.models.library import Problem
 
 # Every route may answer these; the shapes are the same everywhere.
@@ -16,7 +16,7 @@ _PROBLEMS: dict[int | str, dict[str, object]] = {
 
 def install_routes(app: FastAPI) -> None:
     api = APIRouter(prefix="/api", responses=_PROBLEMS)
-    for module in (session, voices, avatars, events, jobs, system):
+    for module in (session, voices, avatars, events, jobs, queue, system):
         api.include_router(module.router)
     app.include_router(system.health_router)
     app.include_router(api)

@@ -150,6 +150,7 @@ class JobView(WireModel):
     artifacts: dict[str, str | None]
     draft: bool
     notice: str | None
+    notice_codes: list[str]
     title: str
     script_input: str
     voice_id: str

@@ -126,7 +126,22 @@ class QueueView(WireModel):
     reason: str | None = None
 
 
+class PauseRequest(WireModel):
+    """Body of `POST /api/queue/pause`."""
+
+    reason: str = Field("", max_length=300)
+
+
+class LimitsView(WireModel):
+    """What the settings allow."""
+
+    max_script_chars: int
+    max_image_mib: int
+    max_audio_mib: int
+
+
 class SystemView(WireModel):
+    limits: LimitsView
     version: str
     python: str
     platform: str

@@ -335,7 +335,7 @@ def event_payload(job: JobRecord) -> dict[str, Any]:
         "fallback_reason": job.fallback_reason,
         "selected_engine": job.selected_engine,
         "attempt": job.attempt,
-        "eta_s": job.eta_s,
+        "eta_seconds": job.eta_s,
         "draft": job.draft,
         "error_code": job.error_code.value if job.error_code else None,
         "error_message": job.error_message,

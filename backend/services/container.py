@@ -18,6 +18,7 @@ from backend.engines.infinitetalk_adapter import InfiniteTalkAdapter
 from backend.engines.registry import EngineRegistry
 from backend.engines.wan2gp_adapter import Wan2GPAdapter
 from backend.engines.worker_port import EngineWorker
+from backend.models.library import LimitsView
 from backend.services.access import Access
 from backend.services.avatar_service import AvatarService
 from backend.services.catalog import Catalog
@@ -199,7 +200,6 @@ def _wire(
         stages=stages,
         router=router,
         voices=voices,
-        bus=bus,
         clock=clock,
         work_dir=settings.work_dir,
     )
@@ -225,7 +225,13 @@ def _wire(
         router=router,
         workers=tuple(workers.values()),
         data_dir=settings.data_dir,
+        limits=LimitsView(
+            max_script_chars=settings.max_script_chars,
+            max_image_mib=settings.max_image_mib,
+            max_audio_mib=settings.max_audio_mib,
+        ),
         schema_version=len(MIGRATIONS),
         clock=clock,
+        on_resume=dispatcher.wake,
     )
     return Services(jobs, voices, avatars, EventService(store.jobs, bus), system, access), dispatcher

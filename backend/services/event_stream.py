@@ -1,4 +1,4 @@
-"""Events of jobs as a stream: a snapshot, then every stored event in order, with ticks between them.
+"""Events of jobs as a stream: a snapshot, then every stored event in order.
 
 Runs in the service process. The rows of `job_events` are the stream; the bus only says when to look. So a
 client that reconnects with the id it saw last gets each event exactly once.
@@ -27,7 +27,7 @@ SNAPSHOT_JOBS = 20
 
 @dataclass(frozen=True)
 class StreamEvent:
-    """One server-sent event. Without an id it is volatile and cannot be replayed."""
+    """One server-sent event. Without an id it is a snapshot after which the replay begins elsewhere."""
 
     type: str
     data: Mapping[str, Any]
@@ -53,6 +53,10 @@ class EventService:
         stream = self._stream(self._bus.subscribe(job_id), job_id, last_event_id)
         # Begun here: a generator that never ran would never give its subscription back.
         return _prepend(await stream.__anext__(), stream)
+
+    def close(self) -> None:
+        """End all streams: the service stops."""
+        self._bus.close()
 
     async def _require(self, job_id: str) -> None:
         if not is_id(job_id, "job"):
@@ -90,8 +94,6 @@ class EventService:
                     continue
                 if wake.closed:
                     return
-                for payload in wake.progress.values():
-                    yield StreamEvent("progress", payload)
 
     async def _has_nothing_left(self, job_id: str, seen: int) -> bool:
         """A client that comes back after the end, having seen the end, must not wait for ever."""

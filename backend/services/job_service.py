@@ -140,6 +140,11 @@ class JobService:
         self._on_cancel(job_id)
         return await self.get(job_id)
 
+    async def set_priority(self, job_id: str, priority: int) -> JobView:
+        await self._live(job_id)
+        await self._store.jobs.set_priority(job_id, priority)
+        return await self.get(job_id)
+
     async def retry(self, job_id: str, request: RetryRequest) -> JobCreated:
         """A new job that goes on where the old one failed, or starts over."""
         stored = await self._live(job_id)

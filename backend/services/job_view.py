@@ -29,7 +29,7 @@ def wire_view(stored: StoredView) -> JobView:
     artifacts: dict[str, str | None] = {"video": f"{base}/result" if job.result_file_id else None}
     for key, name in ARTIFACT_KEYS.items():
         artifacts[key] = f"{base}/artifacts/{name}" if stored.artifact(name) else None
-    notices = list((job.notice or {}).get("messages", ()))
+    notices = list((job.notice or {}).get("items", ()))
     error = None
     if job.error_code is not None:
         error = ErrorView(code=job.error_code, detail=job.error_message or "", hint=job.error_hint)
@@ -48,7 +48,8 @@ def wire_view(stored: StoredView) -> JobView:
         attempts=[_attempt_view(hop) for hop in stored.attempts],
         artifacts=artifacts,
         draft=job.draft,
-        notice=" ".join(notices) or None,
+        notice=" ".join(item["message"] for item in notices) or None,
+        notice_codes=[item["code"] for item in notices],
         title=job.title,
         script_input=request.script_input,
         voice_id=request.voice_id,

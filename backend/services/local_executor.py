@@ -19,12 +19,11 @@ from backend.models.errors import EngineFailure, JobCancelled, ProductError, Sta
 from backend.models.job import JobCreate
 from backend.models.records import AttemptOutcome, Fence, JobView
 from backend.services.engine_router import DRAFT_ENGINES, EnginePlan, EngineRouter
-from backend.services.event_bus import EventBus
 from backend.services.executor import RunningJob
 from backend.services.job_progress import SPANS, StageProgress
 from backend.services.speech_service import SpeechService
 from backend.services.stage_runner import DRAFT_NOTICE, STAGE_MESSAGES, StageInput, StageOutput, StageRunner
-from backend.services.voice_service import VoiceService
+from backend.services.voice_service import NOT_CLONED_NOTICE, VoiceService
 from backend.storage.jobs import JobStore
 from backend.utils.clock import Clock
 from backend.utils.logger import app_logger, job_context, worker_logger
@@ -46,7 +45,6 @@ class LocalExecutor:
         stages: StageRunner,
         router: EngineRouter,
         voices: VoiceService,
-        bus: EventBus,
         clock: Clock,
         work_dir: Path,
     ) -> None:
@@ -54,7 +52,6 @@ class LocalExecutor:
         self._stages = stages
         self._router = router
         self._voices = voices
-        self._bus = bus
         self._clock = clock
         self._work_dir = work_dir
 
@@ -185,34 +182,23 @@ class LocalExecutor:
             except StaleAttempt:
                 app_logger.debug("progress of an attempt that ended meanwhile was dropped")
 
-        def tick(percent: float, message: str, eta_s: float | None) -> None:
-            self._bus.publish_progress(
-                fence.job_id,
-                {
-                    "job_id": fence.job_id,
-                    "attempt": fence.attempt,
-                    "stage": stage.value,
-                    "progress": int(percent),
-                    "message": message,
-                    "eta_seconds": eta_s,
-                },
-            )
-
-        return StageProgress(stage, floor=view.job.progress, clock=self._clock, write=write, tick=tick)
+        return StageProgress(stage, floor=view.job.progress, clock=self._clock, write=write)
 
     async def _succeed(self, fence: Fence, view: JobView, request: JobCreate, output: StageOutput) -> None:
         (result_name, result), *others = output.files
         is_draft = view.job.selected_engine in DRAFT_ENGINES
-        notices = [DRAFT_NOTICE] if is_draft else []
-        notices += await self._voices.notices(request.voice_id)
-        notices += list((output.detail or {}).get("warnings", ()))
+        notices = [{"code": "draft", "message": DRAFT_NOTICE}] if is_draft else []
+        if self._voices.is_own(request.voice_id):
+            notices.append({"code": "voice_not_cloned", "message": NOT_CLONED_NOTICE})
+        warnings = (output.detail or {}).get("warnings", ())
+        notices += [{"code": "warning", "message": text} for text in warnings]
         job = await self._store.succeed(
             fence,
             result=result,
             result_name=result_name,
             artifacts=tuple(others),
             draft=is_draft,
-            notice={"messages": notices} if notices else None,
+            notice={"items": notices} if notices else None,
             message="The video is ready.",
         )
         app_logger.info("%s with engine %s", job.state, job.selected_engine)

@@ -6,13 +6,13 @@ import asyncio
 import os
 import platform
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from backend import __version__
 from backend.engines.worker_port import EngineWorker
 from backend.models.codes import JobStatus
-from backend.models.library import DiskView, EngineView, QueueView, SystemView, WorkerView
+from backend.models.library import DiskView, EngineView, LimitsView, QueueView, SystemView, WorkerView
 from backend.services.engine_router import EngineRouter
 from backend.storage.store import Store
 from backend.utils.clock import Clock
@@ -30,15 +30,19 @@ class SystemService:
         router: EngineRouter,
         workers: Sequence[EngineWorker],
         data_dir: Path,
+        limits: LimitsView,
         schema_version: int,
         clock: Clock,
+        on_resume: Callable[[], None],
     ) -> None:
         self._store = store
         self._router = router
         self._workers = tuple(workers)
         self._data_dir = data_dir
+        self._limits = limits
         self._schema_version = schema_version
         self._clock = clock
+        self._on_resume = on_resume
         self._started_s = clock.monotonic_s()
 
     async def engines(self) -> list[EngineView]:
@@ -59,22 +63,36 @@ class SystemService:
             for row in rows
         ]
 
-    async def view(self) -> SystemView:
+    async def queue(self) -> QueueView:
         counts = await self._store.jobs.counts()
         pause = await self._store.jobs.pause_state()
+        return QueueView(
+            paused=pause.paused,
+            queued=counts[JobStatus.QUEUED],
+            running=sum(counts[status] for status in _RUNNING),
+            reason=pause.reason or None,
+        )
+
+    async def pause(self, reason: str) -> QueueView:
+        """Hand out no more jobs until `resume`."""
+        await self._store.jobs.pause(reason)
+        return await self.queue()
+
+    async def resume(self) -> QueueView:
+        await self._store.jobs.resume()
+        self._on_resume()
+        return await self.queue()
+
+    async def view(self) -> SystemView:
         disk = await asyncio.to_thread(shutil.disk_usage, self._data_dir)
         return SystemView(
+            limits=self._limits,
             version=__version__,
             python=platform.python_version(),
             platform=f"{platform.system()} {platform.machine()}",
             cpu_count=os.cpu_count() or 1,
             disk=DiskView(free_bytes=disk.free, total_bytes=disk.total),
-            queue=QueueView(
-                paused=pause.paused,
-                queued=counts[JobStatus.QUEUED],
-                running=sum(counts[status] for status in _RUNNING),
-                reason=pause.reason or None,
-            ),
+            queue=await self.queue(),
             workers=[self._worker_view(worker) for worker in self._workers],
             engines=await self.engines(),
             schema_version=self._schema_version,

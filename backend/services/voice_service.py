@@ -151,9 +151,9 @@ class VoiceService:
             builtin = self._catalog.default_voice(guess_language(text) if language == "auto" else language)
         return Speaker(builtin.preset)
 
-    async def notices(self, voice_id: str) -> list[str]:
-        """What a result made with this voice must say."""
-        return [] if self._catalog.voice(voice_id) is not None else [NOT_CLONED_NOTICE]
+    def is_own(self, voice_id: str) -> bool:
+        """Whether this voice is a person's sample, which a built-in voice stands in for."""
+        return self._catalog.voice(voice_id) is None
 
     async def preview(self, voice_id: str, request: PreviewRequest) -> Path:
         """A WAV of a sentence in this voice; the same sentence is spoken once and kept."""

@@ -383,3 +383,22 @@ async def test_titles_of_problems_follow_the_language_and_codes_do_not(tmp_path:
         assert chinese.json()["title"] == "任务不存在"
         assert english.json()["title"] == "No such job"
         assert chinese.json()["code"] == english.json()["code"] == "job_not_found"
+
+
+async def test_a_paused_queue_hands_out_nothing_and_survives_a_restart(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as studio:
+        paused = await studio.http.post("/api/queue/pause", json={"reason": "gaming"})
+        assert paused.json() == {"paused": True, "queued": 0, "running": 0, "reason": "gaming"}
+        first = await studio.submit()
+        second = await studio.submit()
+    async with running_studio(tmp_path) as studio:
+        assert (await studio.http.get("/api/queue")).json()["queued"] == 2
+        moved = await studio.http.patch(f"/api/jobs/{second}", json={"priority": 5})
+        assert (moved.json()["priority"], moved.json()["queue_position"]) == (5, 1)
+        assert (await studio.view(first))["queue_position"] == 2
+        assert (await studio.http.post("/api/queue/resume")).json()["paused"] is False
+        done_first = await studio.wait_for(second)
+        done_second = await studio.wait_for(first)
+        assert done_first["started_at"] < done_second["started_at"]
+        bad = await studio.http.patch(f"/api/jobs/{second}", json={"priority": 500})
+        assert bad.status_code == 422
