@@ -69,7 +69,7 @@ _LEO_LOOK = Look(
     ),
     lips=((0.0, "#43201d"), (0.3, "#86473c"), (0.55, "#a9665a"), (0.8, "#c4867a"), (1.2, "#e4b2a6")),
     lip_strength=0.72, blush=0.20, lashes=0.55, eye_open=0.90, iris_radius=16.0, eye_shadow="#deb49f",
-    brow="#1d1310", brow_thickness=14.5, brow_hairs=560, brow_length=1.12, brow_lift=5.0,
+    brow="#1d1310", brow_thickness=13.0, brow_hairs=560, brow_length=1.12, brow_lift=0.5,
     brow_spine=((-42, -41), (-24, -45), (0, -48), (22, -50), (38, -47), (52, -39)),
     hair_dark="#0c0909", hair_mid="#261c19", hair_light="#66503f", hair_shine="#a98c74",
     jacket="#2e3033", jacket_dark="#141517", jacket_light="#74787d", blouse="#dfe6ee", blouse_dark="#7d8894",

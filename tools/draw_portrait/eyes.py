@@ -116,7 +116,7 @@ def paint_eye(
     out = mix(out, rgb("#54302a"), 0.30 * look.lashes * line)
     # upper margin and lashes
     liner = sub.stroke(upper - np.array([0, 0.6], np.float32),
-                       ((0, 0.5), (0.15, 1.9), (0.5, 3.2), (0.85, 3.9), (1, 1.4)), 0.55)  # fmt: skip
+                       ((0, 0.5), (0.15, 1.9), (0.5, 3.2), (0.85, 3.6), (1, 0.8)), 0.55)  # fmt: skip
     out = mix(out, rgb("#1e1110"), 0.93 * liner)
     out = mix(out, rgb("#1c100f"), 0.88 * _lashes(sub, upper, lower, side, look, rng))
     picture[where] = np.clip(out, 0, 1)
@@ -126,10 +126,10 @@ def _lashes(
     sub: Canvas, upper: Image, lower: Image, side: int, look: Look, rng: np.random.Generator
 ) -> Image:
     ink = np.zeros((sub.h, sub.w), np.float32)
-    for k in np.linspace(0.16, 1.0, 58):
+    for k in np.linspace(0.16, 0.94, 56):
         p = upper[min(len(upper) - 1, int(k * (len(upper) - 1)))] + rng.normal(0, 0.35, 2)
-        out = (k - 0.34) * 1.35 + rng.normal(0, 0.14)
-        length = look.lashes * (2.6 + 6.6 * k**2.1) * rng.uniform(0.75, 1.12)
+        out = (k - 0.34) * 1.05 + rng.normal(0, 0.14)
+        length = look.lashes * (2.6 + 5.6 * k**2.1) * rng.uniform(0.75, 1.12)
         tip = p + np.array([side * out * length, -length * (0.95 - 0.34 * k)])
         bend = p + np.array([side * out * length * 0.62, -length * 0.26])
         path = spline([tuple(p), tuple(bend), tuple(tip)], 24)
