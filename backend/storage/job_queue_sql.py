@@ -51,15 +51,34 @@ RETURNING *
 
 NEXT_WAKE = "SELECT MIN(run_after) FROM jobs WHERE state = 'queued' AND run_after > :now"
 
-# The order in which CLAIM will serve what waits now: owners take turns within a priority. Exact for the
-# highest priority that waits; below it an estimate, because serving those above changes whose turn it is.
-POSITIONS = """
-SELECT job_id, ROW_NUMBER() OVER (ORDER BY priority DESC, turn, served, seq) AS position FROM (
-  SELECT j.job_id, j.priority, j.seq,
+# The order in which CLAIM will serve what waits now: owners take turns within a priority, in the order in
+# which their turns come now. Exact for the highest priority that waits; below it an estimate, because
+# serving those above changes whose turn it is.
+_SERVED = "(SELECT COALESCE(MAX(s.served_seq), 0) FROM jobs s WHERE s.owner = {owner})"
+
+POSITIONS = f"""
+SELECT job_id, ROW_NUMBER() OVER (ORDER BY priority DESC, turn, served, first_seq) AS position FROM (
+  SELECT j.job_id, j.priority,
     ROW_NUMBER() OVER (PARTITION BY j.owner, j.priority ORDER BY j.seq) AS turn,
-    (SELECT COALESCE(MAX(s.served_seq), 0) FROM jobs s WHERE s.owner = j.owner) AS served
+    MIN(j.seq) OVER (PARTITION BY j.owner, j.priority) AS first_seq,
+    {_SERVED.format(owner="j.owner")} AS served
   FROM jobs j WHERE j.state = 'queued')
 """
+
+# The same place for the one job `j` by counting instead of sorting all that wait: those of a higher priority,
+# the owner's own before it, and of every other owner as many as have their turn before it.
+_TURN = """(SELECT count(*) FROM jobs w WHERE w.state = 'queued' AND w.owner = j.owner
+  AND w.priority = j.priority AND w.seq <= j.seq)"""
+_POSITION_OF_J = f"""(
+  SELECT {_TURN} + (SELECT count(*) FROM jobs w WHERE w.state = 'queued' AND w.priority > j.priority)
+    + COALESCE(SUM(MIN(o.waiting, {_TURN} - ((o.served, o.first_seq) > ({_SERVED.format(owner="j.owner")},
+        (SELECT MIN(w.seq) FROM jobs w WHERE w.state = 'queued' AND w.owner = j.owner
+         AND w.priority = j.priority))))), 0)
+  FROM (SELECT count(*) AS waiting, MIN(w.seq) AS first_seq, {_SERVED.format(owner="w.owner")} AS served
+        FROM jobs w WHERE w.state = 'queued' AND w.priority = j.priority AND w.owner <> j.owner
+        GROUP BY w.owner) o)"""
+
+POSITION = f"SELECT {_POSITION_OF_J} FROM jobs j WHERE j.job_id = :job_id AND j.state = 'queued'"
 
 # INDEXED BY: without statistics SQLite would rather read all jobs in order than sort the few that run.
 OWNED_BY_OTHERS = """
@@ -278,7 +297,6 @@ SELECT j.*,
    FROM artifacts r JOIN files f USING (file_id) WHERE r.job_id = j.job_id) AS artifacts,
   (SELECT json_group_object(i.role, {_FILE_JSON})
    FROM job_inputs i JOIN files f USING (file_id) WHERE i.job_id = j.job_id) AS inputs,
-  CASE WHEN j.state = 'queued' THEN (SELECT position FROM ({POSITIONS}) p WHERE p.job_id = j.job_id)
-       ELSE 0 END AS queue_position
+  CASE WHEN j.state = 'queued' THEN {_POSITION_OF_J} ELSE 0 END AS queue_position
 FROM jobs j WHERE j.job_id = :job_id
 """

@@ -98,7 +98,8 @@ class JobReads(JobTables):
 
     async def queue_position(self, job_id: str) -> int:
         """Place in the queue, 1 is next; 0 when the job does not wait."""
-        return (await self.queue_positions()).get(job_id, 0)
+        row = await self._db.one(sql.POSITION, {"job_id": job_id})
+        return 0 if row is None else int(row[0])
 
     async def counts(self) -> dict[JobStatus, int]:
         """How many jobs have each status; every status is a key."""

@@ -192,6 +192,7 @@ _TABLES = (
 _INDEXES = (
     "CREATE UNIQUE INDEX jobs_idempotency ON jobs(owner, idempotency_key) WHERE idempotency_key IS NOT NULL",
     "CREATE INDEX jobs_ready ON jobs(priority DESC, seq) WHERE state = 'queued'",
+    "CREATE INDEX jobs_waiting ON jobs(owner, priority, seq) WHERE state = 'queued'",
     "CREATE INDEX jobs_delayed ON jobs(run_after) WHERE state = 'queued'",
     "CREATE INDEX jobs_running ON jobs(lease_owner) WHERE state = 'running'",
     "CREATE INDEX jobs_served ON jobs(owner, served_seq)",

@@ -50,9 +50,10 @@ PARAMS = {
 HOT = {
     "CLAIM": (job_queue_sql.CLAIM, ["jobs_ready", "jobs_served", "jobs_last_served"]),
     "BY_IDEMPOTENCY_KEY": (job_queue_sql.BY_IDEMPOTENCY_KEY, ["jobs_idempotency"]),
-    "COUNT_QUEUED": (job_queue_sql.COUNT_QUEUED, ["jobs_ready|jobs_delayed"]),
+    "COUNT_QUEUED": (job_queue_sql.COUNT_QUEUED, ["jobs_ready|jobs_delayed|jobs_waiting"]),
     "NEXT_WAKE": (job_queue_sql.NEXT_WAKE, ["jobs_delayed"]),
-    "POSITIONS": (job_queue_sql.POSITIONS, ["jobs_ready|jobs_delayed", "jobs_served"]),
+    "POSITIONS": (job_queue_sql.POSITIONS, ["jobs_ready|jobs_delayed|jobs_waiting", "jobs_served"]),
+    "POSITION": (job_queue_sql.POSITION, ["jobs_waiting (owner=? AND priority=? AND seq<?)", "jobs_served"]),
     "OWNED_BY_OTHERS": (job_queue_sql.OWNED_BY_OTHERS, ["jobs_running"]),
     "OWNED_BY_BOOT": (job_queue_sql.OWNED_BY_BOOT, ["jobs_running"]),
     "CHECK_FENCE": (job_queue_sql.CHECK_FENCE, ["sqlite_autoindex_jobs_1|jobs_running"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from random import Random
 
 import pytest
 
@@ -94,6 +95,21 @@ async def test_queue_positions_are_the_order_in_which_jobs_are_served(store: Sto
     assert view.queue_position == 5
     assert await store.jobs.queue_position(promised[4]) == 5
     assert [(await claim(store)).job.job_id for _ in range(11)] == promised
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_jobs_own_position_is_its_place_in_all_positions(store: Store, seed: int) -> None:
+    random = Random(seed)  # noqa: S311
+    for _ in range(30):
+        await enqueue(store, owner=random.choice("abcd"), priority=random.choice([0, 0, 1]))
+        if random.random() < 0.2:
+            await claim(store)
+    positions = await store.jobs.queue_positions()
+    assert {job_id: await store.jobs.queue_position(job_id) for job_id in positions} == positions
+    assert {job_id: (await store.jobs.get_view(job_id)).queue_position for job_id in positions} == positions
+    highest = [job_id for job_id in positions if (await store.jobs.get(job_id)).priority == 1]
+    served = [(await claim(store)).job.job_id for _ in highest]
+    assert served == sorted(highest, key=positions.__getitem__)
 
 
 async def test_queue_positions_put_higher_priorities_first(store: Store) -> None:
