@@ -55,7 +55,7 @@ class FaceView(WireModel):
     w: float
     h: float
     score: float
-    size_px: int
+    size_px: float
     yaw_deg: float
 
 

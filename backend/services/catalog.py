@@ -85,9 +85,9 @@ class Catalog:
                     name_en=entry["name_en"],
                     image=folder / entry["file"],
                     thumbnail=folder / entry.get("thumbnail", entry["file"]),
-                    width=entry.get("width", 1024),
-                    height=entry.get("height", 1024),
-                    faces=tuple(FaceView(**face) for face in entry.get("faces", ())),
+                    width=entry["width"],
+                    height=entry["height"],
+                    faces=tuple(FaceView(**face) for face in entry["faces"]),
                     is_default=bool(entry.get("default", False)),
                 )
                 for entry in portraits
