@@ -6,6 +6,7 @@ less than one frame. A file that was not finished is removed.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -61,7 +62,9 @@ class VideoWriter:
     ) -> None:
         self._child.kill()
         if not self._finished:
-            self._path.unlink(missing_ok=True)
+            # What went wrong matters more than a leftover, which goes with the attempt's directory.
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
 
     @property
     def pid(self) -> int | None:
