@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from backend.models.codes import ErrorCode, JobState, StageName
+from backend.models.codes import ErrorCode, StageName
 from backend.models.errors import StaleAttempt
 from backend.models.file_records import NewFile
 from backend.models.records import AttemptOutcome, EventType, Fence, JobRecord
@@ -180,8 +180,6 @@ async def finish_stage(
 
 async def release_job(transaction: Transaction, job: JobRecord, fence: Fence, now: int) -> JobRecord:
     """Put a running job back, or end it when a cancel was requested."""
-    if job.state is not JobState.RUNNING:
-        raise ValueError("only a running job can be released")
     if job.cancel_requested_at is not None:
         return await end_cancelled(transaction, fence, now)
     await close_hop(transaction, job.job_id, AttemptOutcome.RELEASED, now)

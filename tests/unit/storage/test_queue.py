@@ -9,6 +9,7 @@ import pytest
 
 from backend.models.codes import STAGE_ORDER, ErrorCode, JobState, JobStatus, StageName, StageState
 from backend.models.errors import RequestError
+from backend.models.records import AttemptOutcome
 from backend.storage.store import Store
 from backend.utils.clock import ManualClock
 from tests.unit.storage.kit import (
@@ -272,6 +273,26 @@ async def test_a_fallback_that_redoes_a_stage_forgets_its_artifact_and_may_write
     await complete(store, again, [StageName.VIDEO])
     await succeed(store, again)
     assert await store.files.to_purge() == []
+
+
+async def test_hops_of_one_attempt_are_kept_in_order_with_worker_outcome_and_what_changed(
+    store: Store,
+) -> None:
+    job = await enqueue(store)
+    fence = (await claim(store)).fence
+    await store.jobs.begin_stage(fence, StageName.SCRIPT)
+    await store.jobs.begin_attempt(fence, StageName.SCRIPT, "wan2gp")
+    await store.jobs.note_worker(fence, "wan2gp-1")
+    await store.jobs.end_attempt(
+        fence, AttemptOutcome.FAILED, error_code=ErrorCode.GPU_OOM, error_message="oom", exit_code=1
+    )
+    await store.jobs.begin_attempt(fence, StageName.SCRIPT, "wan2gp", detail="with the low memory profile")
+    await store.jobs.complete_stage(fence, StageName.SCRIPT)
+    hops = (await store.jobs.get_view(job.job_id)).attempts
+    assert [(hop.worker_id, str(hop.outcome), hop.error_code, hop.detail) for hop in hops] == [
+        ("wan2gp-1", "failed", ErrorCode.GPU_OOM, ""),
+        (None, "succeeded", None, "with the low memory profile"),
+    ]
 
 
 async def test_success_without_the_stages_before_is_refused(store: Store) -> None:

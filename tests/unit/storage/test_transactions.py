@@ -276,3 +276,33 @@ async def test_a_file_that_is_no_database_is_refused_with_a_fix(tmp_path: Path) 
     with pytest.raises(StoreUnusable) as caught:
         await open_test_store(tmp_path)
     assert "backups" in (caught.value.hint or "")
+
+
+async def test_a_database_that_vanished_is_refused_at_opening_and_leaves_no_connection(
+    tmp_path: Path,
+) -> None:
+    database = db_module.Database(tmp_path / "missing.db")
+    with pytest.raises(StoreUnusable, match=r"missing\.db cannot be opened"):
+        await database.open()
+    assert database._writer is None
+    assert database._readers == []
+    assert not (tmp_path / "missing.db").exists()
+
+
+async def test_a_disk_without_a_write_ahead_log_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # SQLite answers with the journal mode it fell back to (sqlite.org/pragma.html#pragma_journal_mode).
+    pragmas = tuple(
+        pragma.replace("journal_mode=WAL", "journal_mode=DELETE") for pragma in db_module._WRITER_PRAGMAS
+    )
+    monkeypatch.setattr(db_module, "_WRITER_PRAGMAS", pragmas)
+    with pytest.raises(StoreUnusable, match="write-ahead log") as caught:
+        await open_test_store(tmp_path)
+    assert "network shares" in (caught.value.hint or "")
+
+
+async def test_opening_an_open_database_changes_nothing(store: Store) -> None:
+    writer = store.db._writer
+    await store.db.open()
+    assert store.db._writer is writer
