@@ -23,7 +23,7 @@ import numpy as np
 from workers.speech.kokoro import Clip, Voice
 
 # Raised when an utterance made from the same symbols would come out differently (trimming, levels, this format).
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 # 1.5 hours of speech at 48,000 bytes a second; a small part of what one rendered video costs.
 MAX_BYTES = 256 << 20
 # When full, free down to this share, so that not every new sentence has to list the folder's victims.

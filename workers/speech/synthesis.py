@@ -82,11 +82,10 @@ class Synthesiser:
 
 
 def _timed(piece: Phrase, clip: Clip, position: int) -> list[TimedSymbol]:
-    """Symbols with their samples, padding included, empty stretches left out."""
+    """Symbols with their samples, padding included. A symbol that was trimmed away has no length."""
     named = [(_PAD_SYMBOL, NO_OWNER), *zip(piece.symbols, piece.owners, strict=True), (_PAD_SYMBOL, NO_OWNER)]
     timed = []
     for (symbol, owner), length in zip(named, clip.token_samples, strict=True):
-        if length:
-            timed.append(TimedSymbol(symbol, position, position + length, owner))
+        timed.append(TimedSymbol(symbol, position, position + length, owner))
         position += length
     return timed

@@ -118,6 +118,7 @@ class TimingsWriter:
                     "end_s": self._seconds(timed.end),
                 }
                 for timed in symbols
+                if timed.end > timed.start
             ],
         }
         self._open().write(("," if self._count else "") + "\n" + _dump(entry))
