@@ -21,9 +21,9 @@ MIN_SIZE, MAX_SIZE = 128, 1080
 # Largest frames of the other aspects: (width, height) for wide, mirrored for tall.
 WIDE_LIMIT = (1280, 720)
 # A square frame shows this many face lengths: head, hair and shoulders.
-_SQUARE_FACES = 2.1
+_SQUARE_FACES = 2.25
 # The face sits a little above the middle, leaving room for the shoulders.
-_FACE_ABOVE_MIDDLE = 0.06
+_FACE_ABOVE_MIDDLE = 0.03
 # Enlarging beyond this only makes blur larger.
 _MAX_ENLARGE = 4.0
 

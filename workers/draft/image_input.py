@@ -19,14 +19,18 @@ from PIL import ImageCms, ImageOps, UnidentifiedImageError
 from workers.draft.arrays import Image
 from workers.handler import TaskError
 
-# The longest side that is accepted, and the one that everything is shrunk to. 8000 covers phone cameras
-# (48 megapixels); 4096 keeps a face of 5 % of the width above 200 px.
-MAX_SIDE_PX = 8000
+# The longest side that is accepted: 8000 is promised, phones of 50 megapixels reach 8160.
+MAX_SIDE_PX = 10_000
+# Everything is shrunk to this; a face of 5 % of the width then still has 200 pixels.
 WORKING_SIDE_PX = 4096
+# From this side on a picture is halved on the way: 3000 pixels and more are left, in a quarter of the memory.
+_HALVE_FROM_PX = 6000
+# Rows of a large transparent picture that are premultiplied at once (an even number, for the halving).
+_STRIP_ROWS = 512
 # Below this a whole picture holds no face that could be animated.
 MIN_SIDE_PX = 48
-# 64 megapixels decode into 256 MB at worst, which the worker survives. Checked on the header alone.
-MAX_PIXELS = MAX_SIDE_PX * MAX_SIDE_PX
+# 64 megapixels decode into 256 MB, which the worker survives. Checked on the header alone.
+MAX_PIXELS = 8000 * 8000
 # Pictures only; Pillow's other readers (PostScript, fonts, icons, …) stay shut.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 # Transparent parts become this light grey, a plain studio backdrop.
@@ -83,13 +87,17 @@ def _check_size(width: int, height: int) -> None:
 
 def _decode(opened: Pil.Image) -> Image:
     picture: Pil.Image = opened
-    if opened.format in ("JPEG", "MPO"):
-        # Decodes at 1/2, 1/4 or 1/8 size when that still covers the working size.
-        picture.draft("RGB", (WORKING_SIDE_PX, WORKING_SIDE_PX))
+    large = max(opened.size) >= _HALVE_FROM_PX
+    if large and opened.format in ("JPEG", "MPO"):
+        # The JPEG decoder itself can leave every second pixel out of its transform.
+        picture.draft("RGB", (opened.width // 2, opened.height // 2))
     orientation = opened.getexif().get(0x0112, 1)
     profile = opened.info.get("icc_profile")
-    picture = _to_colour(picture)
-    picture.thumbnail((WORKING_SIDE_PX, WORKING_SIDE_PX), Pil.Resampling.LANCZOS, reducing_gap=2.0)
+    picture = _to_colour(picture, halve=large)
+    if picture is not opened:
+        # The full-size pixels are not needed any more, and the steps below want the room.
+        opened.close()
+    picture.thumbnail((WORKING_SIDE_PX, WORKING_SIDE_PX), Pil.Resampling.LANCZOS)
     picture = _flatten(picture)
     picture = _to_srgb(picture, profile)
     exif = Pil.Exif()
@@ -99,16 +107,33 @@ def _decode(opened: Pil.Image) -> Image:
     return np.ascontiguousarray(np.asarray(picture, np.uint8))
 
 
-def _to_colour(picture: Pil.Image) -> Pil.Image:
-    """Every mode becomes RGB, CMYK or RGBa (premultiplied, so that resizing mixes no hidden colours)."""
+def _to_colour(picture: Pil.Image, *, halve: bool) -> Pil.Image:
+    """Every mode becomes RGB, CMYK or RGBa (premultiplied, so that resizing mixes no hidden colours).
+
+    `halve`: bring a picture that is still large to half its size, so that no second large copy is made.
+    """
+    picture.load()
     if picture.mode.startswith("I") or picture.mode == "F":
         return _from_deep_grey(picture)
-    if picture.mode in ("RGBA", "LA", "PA", "La") or "transparency" in picture.info:
-        return picture.convert("RGBA").convert("RGBa")
-    if picture.mode in ("RGB", "RGBa", "CMYK"):
-        picture.load()
-        return picture
-    return picture.convert("RGB")
+    transparent = picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info
+    halve = halve and max(picture.size) >= _HALVE_FROM_PX
+    if transparent:
+        return _premultiplied(picture, halve=halve)
+    if halve and picture.mode in ("RGB", "L", "CMYK", "YCbCr"):
+        picture = picture.reduce(2)
+    return picture if picture.mode in ("RGB", "CMYK") else picture.convert("RGB")
+
+
+def _premultiplied(picture: Pil.Image, *, halve: bool) -> Pil.Image:
+    """RGBa, made strip by strip."""
+    step = 2 if halve else 1
+    width, height = -(-picture.width // step), -(-picture.height // step)
+    result = Pil.new("RGBa", (width, height))
+    for top in range(0, picture.height, _STRIP_ROWS):
+        strip = picture.crop((0, top, picture.width, min(picture.height, top + _STRIP_ROWS)))
+        strip = strip.convert("RGBA").convert("RGBa")
+        result.paste(strip.reduce(2) if halve else strip, (0, top // step))
+    return result
 
 
 def _from_deep_grey(picture: Pil.Image) -> Pil.Image:
@@ -124,8 +149,9 @@ def _flatten(picture: Pil.Image) -> Pil.Image:
     if picture.mode != "RGBa":
         return picture
     straight = picture.convert("RGBA")
-    backdrop = Pil.new("RGBA", straight.size, (*BACKDROP_RGB, 255))
-    return Pil.alpha_composite(backdrop, straight).convert("RGB")
+    flat = Pil.new("RGB", straight.size, BACKDROP_RGB)
+    flat.paste(straight, mask=straight.getchannel("A"))
+    return flat
 
 
 def _to_srgb(picture: Pil.Image, profile: object) -> Pil.Image:

@@ -6,6 +6,8 @@ changes only its own person's pixels of a canvas it is given, so several can sha
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
@@ -35,11 +37,20 @@ _SEAM_SOFTENING = 0.6
 _SEAM_MEETS = 0.06
 
 
+def _no_check() -> None:
+    """Nothing to check."""
+
+
 class Animator:
     """One person in one frame."""
 
-    def __init__(self, frame: Image, head: Head, matte: Image | None) -> None:
-        """`frame` BGR (h, w, 3); `head` measured in its pixels; `matte` (h, w) or None."""
+    def __init__(
+        self, frame: Image, head: Head, matte: Image | None, check: Callable[[], None] = _no_check
+    ) -> None:
+        """`frame` BGR (h, w, 3); `head` measured in its pixels; `matte` (h, w) or None.
+
+        `check` is called between the steps of a second's work and may raise (cancel).
+        """
         self.head = head
         self._frame_shape = frame.shape[0], frame.shape[1]
         self._matted = matte is not None
@@ -50,8 +61,10 @@ class Animator:
         self._layers: Layers = build_layers(head, modes, grid, weights)
         self._grid = grid
         self._first_lower_row = int(np.flatnonzero(self._layers.lower_share.any(axis=1))[0])
+        check()
         self._source = Source(without_interior(frame, head), matte, premultiply=True)
         self._mouth = MouthInterior(frame, head)
+        check()
         self._lids = [
             Eyelid(frame, head, modes, self._layers, eye, mode)
             for eye, mode in ((topo.RIGHT_EYE, Mode.BLINK_RIGHT), (topo.LEFT_EYE, Mode.BLINK_LEFT))
@@ -184,13 +197,23 @@ def _seam_distances(seam: F64, down: F64, box: tuple[int, int, int, int]) -> tup
 class Scene:
     """A still frame in which one or more people are animated. Holds one frame, whatever the video's length."""
 
-    def __init__(self, frame: Image, triangles: Ints, faces: list[F64], mattes: list[Image | None]) -> None:
-        """`frame` BGR, even sizes; `faces` landmarks (478, 3) in its pixels; one matte or None for each."""
+    def __init__(
+        self,
+        frame: Image,
+        triangles: Ints,
+        faces: list[F64],
+        mattes: list[Image | None],
+        check: Callable[[], None] = _no_check,
+    ) -> None:
+        """`frame` BGR, even sizes; `faces` landmarks (478, 3) in its pixels; one matte or None for each.
+
+        `check` is called between steps and may raise (cancel).
+        """
         plate = frame
         self.animators: list[Animator] = []
         for points, matte in zip(faces, mattes, strict=True):
             head = build_head(points, triangles)
-            self.animators.append(Animator(frame, head, matte))
+            self.animators.append(Animator(frame, head, matte, check))
             if matte is not None:
                 plate = background_plate(plate, matte, head)
         self._plate: Image = image(cv2.cvtColor(plate, cv2.COLOR_BGR2BGRA))

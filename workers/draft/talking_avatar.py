@@ -80,7 +80,7 @@ def render_talking_avatar(
     framing = frame_portrait(picture, face, options.aspect, options.size)
     del picture
     context.raise_if_cancelled()
-    scene = _build_scene(models, framing)
+    scene = _build_scene(models, framing, context)
     context.raise_if_cancelled()
     features = read_features(ffmpeg_path, task.inputs["audio"], context.raise_if_cancelled)
     mouth, driver = _drive(models, features, task.inputs.get("timings"), options.fps, context)
@@ -114,10 +114,11 @@ def _result(
     }
 
 
-def _build_scene(models: Models, framing: Framing) -> Scene:
+def _build_scene(models: Models, framing: Framing, context: TaskContext) -> Scene:
     head = build_head(framing.points, models.triangles)
     matte: Image | None = person_matte(models, framing.frame, head)
-    return Scene(framing.frame, models.triangles, [framing.points], [matte])
+    context.raise_if_cancelled()
+    return Scene(framing.frame, models.triangles, [framing.points], [matte], context.raise_if_cancelled)
 
 
 def _drive(

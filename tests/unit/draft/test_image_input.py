@@ -128,9 +128,23 @@ def test_the_name_of_a_file_does_not_decide_its_format(quarters: Image.Image, tm
 
 def test_a_large_photo_is_brought_to_the_working_size(tmp_path: Path) -> None:
     path = tmp_path / "large.jpg"
-    Image.new("RGB", (6000, 3000), (90, 120, 150)).save(path, quality=60)
+    Image.new("RGB", (5800, 2900), (90, 120, 150)).save(path, quality=60)
     picture = load_picture(path)
     assert picture.shape == (WORKING_SIDE_PX // 2, WORKING_SIDE_PX, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("mode", "suffix"), [("RGB", "jpg"), ("RGB", "png"), ("RGBA", "png"), ("L", "png")])
+def test_a_huge_picture_comes_out_upright_and_even(tmp_path: Path, mode: str, suffix: str) -> None:
+    width, height = 7000, 3001
+    path = tmp_path / f"huge.{suffix}"
+    Image.linear_gradient("L").resize((width, height)).convert(mode).save(path)
+    picture = load_picture(path)
+    assert picture.shape[1] in (3500, WORKING_SIDE_PX)
+    assert abs(picture.shape[1] / picture.shape[0] - width / height) < 0.01
+    rows = picture.mean(axis=(1, 2))
+    assert (np.diff(rows) > -3.0).all()
+    assert rows[-1] - rows[0] > 240
 
 
 def png_that_declares(width: int, height: int) -> bytes:
@@ -148,7 +162,9 @@ def png_that_declares(width: int, height: int) -> bytes:
     )
 
 
-@pytest.mark.parametrize(("width", "height"), [(20000, 20000), (13000, 13000), (60000, 1), (8001, 100)])
+@pytest.mark.parametrize(
+    ("width", "height"), [(20000, 20000), (13000, 13000), (60000, 1), (10001, 100), (8001, 8000)]
+)
 def test_a_pixel_bomb_is_refused_from_its_header(tmp_path: Path, width: int, height: int) -> None:
     path = tmp_path / "bomb.png"
     path.write_bytes(png_that_declares(width, height))
