@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -18,6 +19,8 @@ MAX_TITLE_CHARS = 200
 MAX_PROMPT_CHARS = 2000
 MAX_URL_CHARS = 2048
 MAX_METADATA_CHARS = 4096
+# Labels are flat or nearly so; JSON writers give up at a few hundred levels.
+MAX_METADATA_DEPTH = 32
 MAX_SEED = 2**31 - 1
 
 
@@ -81,6 +84,25 @@ class JobCreate(WireModel):
         """Lone surrogates cannot be stored as UTF-8; NUL ends strings in foreign code."""
         if "\x00" in value or any(0xD800 <= ord(char) <= 0xDFFF for char in value):
             raise ValueError("text must be valid Unicode without NUL characters")
+        return value
+
+    @field_validator("metadata", mode="before")
+    @classmethod
+    def _can_be_kept(cls, value: Any) -> Any:
+        """What cannot be stored and given back unchanged: deep nesting, NaN, broken Unicode."""
+        waiting = [(value, 0)]
+        while waiting:
+            item, depth = waiting.pop()
+            if depth > MAX_METADATA_DEPTH:
+                raise ValueError(f"metadata may be nested at most {MAX_METADATA_DEPTH} levels deep")
+            if isinstance(item, dict):
+                waiting += [(part, depth + 1) for pair in item.items() for part in pair]
+            elif isinstance(item, list):
+                waiting += [(part, depth + 1) for part in item]
+            elif isinstance(item, str):
+                cls._no_broken_unicode(item)
+            elif isinstance(item, float) and not math.isfinite(item):
+                raise ValueError("metadata may hold no NaN and no infinity")
         return value
 
     @field_validator("metadata")
