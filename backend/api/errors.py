@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -11,6 +13,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import JSONResponse, Response
 
 from backend.api.problem_titles import title_for
+from backend.api.security_headers import SECURITY_HEADERS
 from backend.models.codes import ErrorCode
 from backend.models.errors import FieldError, ProductError
 from backend.models.library import Problem, ProblemField
@@ -54,6 +57,27 @@ def status_of(code: ErrorCode) -> HTTPStatus:
     return STATUS_OF.get(code, _DEFAULT_STATUS)
 
 
+def problems(*codes: ErrorCode, statuses: tuple[int, ...] = ()) -> dict[int | str, dict[str, Any]]:
+    """The problems that a route answers, for its entry in the OpenAPI document."""
+    numbers = {int(status_of(code)) for code in codes} | set(statuses)
+    return {
+        number: {"model": Problem, "content": {PROBLEM_JSON: {}}, "description": _phrase(number)}
+        for number in sorted(numbers)
+    }
+
+
+# What a body can be answered with before a route sees it: not readable, or sent too slowly.
+BODY_STATUSES = (400, 408)
+
+
+def _phrase(number: int) -> str:
+    # Not HTTPStatus.phrase: Python 3.13 renamed two of them, and the document is compared by tests.
+    return _PHRASES.get(number) or HTTPStatus(number).phrase
+
+
+_PHRASES = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
+
+
 def new_request_id() -> str:
     return "req_" + secrets.token_hex(8)
 
@@ -67,6 +91,7 @@ def problem_response(
     fields: tuple[FieldError, ...] = (),
     language: str = "",
     request_id: str | None = None,
+    more_headers: Mapping[str, str] | None = None,
 ) -> Response:
     """One problem as a response. `language` is the caller's Accept-Language."""
     number = int(status if status is not None else status_of(code))
@@ -80,7 +105,8 @@ def problem_response(
         hint=hint,
         errors=[ProblemField(field=f.field, message=f.message) for f in fields],
     )
-    headers = {"Cache-Control": "no-store"}
+    # The security headers too: the answer to a defect is sent by a layer outside of the guard.
+    headers = {"Cache-Control": "no-store", **SECURITY_HEADERS, **(more_headers or {})}
     if (
         number in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
         or code is ErrorCode.NOT_READY
@@ -137,7 +163,13 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         error.status_code, ("The request could not be read.", "Check the Content-Type and the body.")
     )
     return problem_response(
-        ErrorCode.VALIDATION_FAILED, detail, status=error.status_code, hint=hint, language=_language(request)
+        ErrorCode.VALIDATION_FAILED,
+        detail,
+        status=error.status_code,
+        hint=hint,
+        language=_language(request),
+        # `Allow` belongs to every 405 (RFC 9110 15.5.6).
+        more_headers=error.headers,
     )
 
 

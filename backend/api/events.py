@@ -14,6 +14,8 @@ from fastapi import APIRouter, Header
 from fastapi.responses import StreamingResponse
 
 from backend.api.deps import ServicesDep
+from backend.api.errors import problems
+from backend.models.codes import ErrorCode
 from backend.services.event_stream import StreamEvent
 
 router = APIRouter(tags=["events"])
@@ -46,7 +48,9 @@ async def _bytes_of(events: AsyncIterator[StreamEvent | None]) -> AsyncIterator[
 
 
 @router.get(
-    "/events", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}}
+    "/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}}, **problems(ErrorCode.RATE_LIMITED)},
 )
 async def all_events(
     services: ServicesDep, last_event_id: Annotated[str | None, Header(max_length=32)] = None
@@ -59,7 +63,10 @@ async def all_events(
 @router.get(
     "/jobs/{job_id}/events",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {}}}},
+    responses={
+        200: {"content": {"text/event-stream": {}}},
+        **problems(ErrorCode.JOB_NOT_FOUND, ErrorCode.GONE, ErrorCode.RATE_LIMITED),
+    },
 )
 async def job_events(
     services: ServicesDep, job_id: str, last_event_id: Annotated[str | None, Header(max_length=32)] = None

@@ -6,16 +6,21 @@ known to be safe is guarded (Ray CVE-2025-62593 was a deny list that forgot DELE
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.api.errors import problem_response
+from backend.api.security_headers import SECURITY_HEADERS
 from backend.models.codes import ErrorCode
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -27,18 +32,10 @@ OPEN_API_PATHS = frozenset({"/api/session"})
 SESSION_COOKIE = "aio_session"
 # Room for the multipart frame around an upload.
 MULTIPART_OVERHEAD_BYTES = 64 << 10
-
-SECURITY_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'; "
-        "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
+# A body may take this long, and longer for what has come already at the rate of a bad mobile link. Whoever
+# sends a byte now and then (slowloris) holds a connection for half a minute, not for ever.
+BODY_GRACE_S = 30.0
+BODY_MIN_BYTES_PER_S = 16 << 10
 
 
 def split_host(value: str) -> str | None:
@@ -112,6 +109,25 @@ def is_cross_site(headers: Headers) -> bool:
     return parts.scheme not in {"http", "https"} or parts.netloc.lower() != headers.get("host", "").lower()
 
 
+@dataclass(frozen=True)
+class _Refusal:
+    """Why a request goes no further."""
+
+    code: ErrorCode
+    detail: str
+    hint: str
+    status: HTTPStatus | None = None
+
+    def response(self, headers: Headers) -> Response:
+        return problem_response(
+            self.code,
+            self.detail,
+            status=self.status,
+            hint=self.hint,
+            language=headers.get("accept-language", ""),
+        )
+
+
 class GuardMiddleware:
     """Refuses a request before any route sees it, and puts the security headers on every answer."""
 
@@ -124,6 +140,10 @@ class GuardMiddleware:
         self._upload_limits = dict(upload_limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            # There is none here, and a handshake passes no guard below: browsers send them to any site.
+            await send({"type": "websocket.close", "code": 1008})
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -131,29 +151,27 @@ class GuardMiddleware:
         guarded_send = _with_security_headers(send)
         refusal = self._refusal(scope, headers)
         if refusal is not None:
-            code, detail, hint = refusal
-            response = problem_response(code, detail, hint=hint, language=headers.get("accept-language", ""))
-            await response(scope, receive, guarded_send)
+            await refusal.response(headers)(scope, receive, guarded_send)
             return
         limit = self._upload_limits.get(scope["path"], DEFAULT_BODY_BYTES)
         await _BodyLimit(limit).run(self._app, scope, headers, receive, guarded_send)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> tuple[ErrorCode, str, str] | None:
+    def _refusal(self, scope: Scope, headers: Headers) -> _Refusal | None:
         server = scope.get("server")
         if not self._hosts.allows(headers.get("host", ""), server[0] if server else None):
-            return (
+            return _Refusal(
                 ErrorCode.FORBIDDEN_ORIGIN,
                 "This service does not answer to that host name.",
                 "Open it as http://127.0.0.1, or add the name to ALLOWED_HOSTS in .env.",
             )
         if scope["method"] not in SAFE_METHODS and is_cross_site(headers):
-            return (
+            return _Refusal(
                 ErrorCode.FORBIDDEN_ORIGIN,
                 "Another site's page tried to use this service.",
                 "Use the page that this service serves, or a program that sends no Origin header.",
             )
         if _is_guarded(scope["path"]) and not may_pass(self._key, headers):
-            return (
+            return _Refusal(
                 ErrorCode.UNAUTHORIZED,
                 "A key is needed.",
                 "Send it as `Authorization: Bearer <key>`: it is API_KEY in .env, or the key that was shown in "
@@ -170,32 +188,37 @@ def _is_guarded(path: str) -> bool:
 
 
 class _BodyLimit:
-    """Counts the bytes that really arrive; a Content-Length may lie or be missing."""
+    """Counts the bytes that really arrive, and how fast; a Content-Length may lie or be missing."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._received = 0
-        self._exceeded = False
+        self._refusal: _Refusal | None = None
         self._answered = False
 
     async def run(self, app: ASGIApp, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         declared = headers.get("content-length", "")
         if declared.isdigit() and int(declared) > self._limit:
+            self._refusal = self._too_large()
             await self._answer(scope, headers, receive, send)
             return
+        is_coming = declared not in ("", "0") or "transfer-encoding" in headers
+        started_s = asyncio.get_running_loop().time()
 
         async def counted() -> Message:
-            message = await receive()
+            nonlocal is_coming
+            # After the body, receive() waits for the caller to hang up: as long as that takes.
+            message = await (self._in_time(receive, started_s) if is_coming else receive())
             if message["type"] == "http.request":
+                is_coming = message.get("more_body", False)
                 self._received += len(message.get("body", b""))
                 if self._received > self._limit:
-                    self._exceeded = True
-                    # The route sees a caller that went away and stops reading.
-                    return {"type": "http.disconnect"}
-            return message
+                    self._refusal = self._too_large()
+            # To the route it looks like a caller that went away, so that it stops reading.
+            return message if self._refusal is None else {"type": "http.disconnect"}
 
         async def answering(message: Message) -> None:
-            if self._exceeded and not self._answered and message["type"] == "http.response.start":
+            if self._refusal is not None and not self._answered and message["type"] == "http.response.start":
                 await self._answer(scope, headers, receive, send)
             if not self._answered:
                 await send(message)
@@ -203,19 +226,37 @@ class _BodyLimit:
         try:
             await app(scope, counted, answering)
         except Exception:
-            if not self._exceeded:
+            if self._refusal is None:
                 raise
-        if self._exceeded and not self._answered:
+        if self._refusal is not None and not self._answered:
             await self._answer(scope, headers, receive, send)
 
-    async def _answer(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
-        self._answered = True
-        response = problem_response(
+    async def _in_time(self, receive: Receive, started_s: float) -> Message:
+        loop = asyncio.get_running_loop()
+        ends_at = started_s + BODY_GRACE_S + self._received / BODY_MIN_BYTES_PER_S
+        try:
+            return await asyncio.wait_for(receive(), max(0.0, ends_at - loop.time()))
+        except asyncio.TimeoutError:
+            self._refusal = _Refusal(
+                ErrorCode.TIMEOUT,
+                "The request came too slowly.",
+                "Send it again over a faster connection.",
+                HTTPStatus.REQUEST_TIMEOUT,
+            )
+            return {"type": "http.disconnect"}
+
+    def _too_large(self) -> _Refusal:
+        return _Refusal(
             ErrorCode.TOO_LARGE,
             f"The request is larger than {max(1, self._limit >> 20)} MiB.",
-            hint="Send a smaller file, or raise MAX_IMAGE_MIB or MAX_AUDIO_MIB in .env.",
-            language=headers.get("accept-language", ""),
+            "Send a smaller file, or raise MAX_IMAGE_MIB or MAX_AUDIO_MIB in .env.",
         )
+
+    async def _answer(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        if self._refusal is None:
+            return
+        self._answered = True
+        response = self._refusal.response(headers)
         response.headers["Connection"] = "close"
         await response(scope, receive, send)
 

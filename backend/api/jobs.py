@@ -8,15 +8,32 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from backend.api.deps import ServicesDep
-from backend.models.codes import JobStatus
+from backend.api.downloads import is_unchanged, send_file
+from backend.api.errors import BODY_STATUSES, problems
+from backend.models.codes import ErrorCode, JobStatus
 from backend.models.job import JobCreate, JobCreated, JobPage, JobView, PriorityPatch, RetryRequest
+from backend.services.job_service import Download
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 MAX_PAGE = 100
+ARTIFACT_TYPES = ("audio/wav", "application/json", "application/x-subrip", "text/vtt", "image/jpeg")
+
+_LOOKED_UP = (ErrorCode.JOB_NOT_FOUND, ErrorCode.GONE)
 
 
-@router.post("", status_code=202)
+@router.post(
+    "",
+    status_code=202,
+    responses=problems(
+        ErrorCode.VOICE_NOT_FOUND,
+        ErrorCode.AVATAR_NOT_FOUND,
+        ErrorCode.IDEMPOTENCY_CONFLICT,
+        ErrorCode.QUEUE_FULL,
+        ErrorCode.ENGINE_NOT_INSTALLED,
+        statuses=BODY_STATUSES,
+    ),
+)
 async def create_job(
     services: ServicesDep,
     response: Response,
@@ -47,24 +64,28 @@ async def list_jobs(
     )
 
 
-@router.get("/{job_id}")
+@router.get("/{job_id}", responses=problems(*_LOOKED_UP))
 async def get_job(services: ServicesDep, job_id: str) -> JobView:
     return await services.jobs.get(job_id)
 
 
-@router.patch("/{job_id}")
+@router.patch("/{job_id}", responses=problems(*_LOOKED_UP, statuses=BODY_STATUSES))
 async def reprioritise_job(services: ServicesDep, job_id: str, body: PriorityPatch) -> JobView:
     """Move a job in the queue: a higher priority runs earlier."""
     return await services.jobs.set_priority(job_id, body.priority)
 
 
-@router.post("/{job_id}/cancel", status_code=202)
+@router.post("/{job_id}/cancel", status_code=202, responses=problems(*_LOOKED_UP))
 async def cancel_job(services: ServicesDep, job_id: str) -> JobView:
     """Ask for a stop. Idempotent; a running job is final within 30 s."""
     return await services.jobs.cancel(job_id)
 
 
-@router.post("/{job_id}/retry", status_code=202)
+@router.post(
+    "/{job_id}/retry",
+    status_code=202,
+    responses=problems(*_LOOKED_UP, ErrorCode.NOT_READY, ErrorCode.QUEUE_FULL, statuses=BODY_STATUSES),
+)
 async def retry_job(
     services: ServicesDep, response: Response, job_id: str, body: RetryRequest | None = None
 ) -> JobCreated:
@@ -74,55 +95,55 @@ async def retry_job(
     return created
 
 
-@router.delete("/{job_id}", status_code=204)
+@router.delete("/{job_id}", status_code=204, responses=problems(*_LOOKED_UP, ErrorCode.NOT_READY))
 async def delete_job(services: ServicesDep, job_id: str) -> Response:
     """Delete an ended job with its files."""
     await services.jobs.delete(job_id)
     return Response(status_code=204)
 
 
-def _is_unchanged(request: Request, etag: str) -> bool:
-    """RFC 9110 13.1.2: `*` or any listed tag, weak or strong."""
-    header = request.headers.get("if-none-match", "")
-    tags = {tag.strip().removeprefix("W/") for tag in header.split(",")}
-    return header.strip() == "*" or etag in tags
+async def _send(request: Request, file: Download, *, inline: bool) -> Response:
+    etag = f'"{file.sha256}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    if is_unchanged(request, etag):
+        return Response(status_code=304, headers=headers)
+    return await send_file(
+        file.path,
+        media_type=file.media_type,
+        hint="Retry the job to make it again.",
+        headers=headers,
+        file_name=file.file_name,
+        inline=inline,
+    )
 
 
 @router.get(
     "/{job_id}/result",
     response_class=FileResponse,
-    responses={200: {"content": {"video/mp4": {}}}, 206: {"content": {"video/mp4": {}}}, 304: {}},
+    responses={
+        200: {"content": {"video/mp4": {}}},
+        206: {"content": {"video/mp4": {}, "multipart/byteranges": {}}},
+        304: {},
+        **problems(*_LOOKED_UP, ErrorCode.NOT_READY, statuses=(416,)),
+    },
 )
 async def get_result(services: ServicesDep, request: Request, job_id: str, inline: bool = False) -> Response:
     """The finished video. Range requests and ETag work; `inline=1` is for a player in a page."""
-    result = await services.jobs.result(job_id)
-    etag = f'"{result.sha256}"'
-    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
-    if _is_unchanged(request, etag):
-        return Response(status_code=304, headers=headers)
-    return FileResponse(
-        result.path,
-        media_type=result.media_type,
-        filename=result.file_name,
-        content_disposition_type="inline" if inline else "attachment",
-        headers=headers,
-    )
+    return await _send(request, await services.jobs.result(job_id), inline=inline)
 
 
-@router.get("/{job_id}/artifacts/{name}", response_class=FileResponse)
+@router.get(
+    "/{job_id}/artifacts/{name}",
+    response_class=FileResponse,
+    responses={
+        200: {"content": {kind: {} for kind in ARTIFACT_TYPES}},
+        206: {"content": {kind: {} for kind in (*ARTIFACT_TYPES, "multipart/byteranges")}},
+        304: {},
+        **problems(*_LOOKED_UP, ErrorCode.NOT_READY, statuses=(416,)),
+    },
+)
 async def get_artifact(
     services: ServicesDep, request: Request, job_id: str, name: str, inline: bool = False
 ) -> Response:
     """One artifact of a job: audio.wav, timings.json, subtitles.srt, subtitles.vtt, thumbnail.jpg, script.json."""
-    artifact = await services.jobs.artifact(job_id, name)
-    etag = f'"{artifact.sha256}"'
-    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
-    if _is_unchanged(request, etag):
-        return Response(status_code=304, headers=headers)
-    return FileResponse(
-        artifact.path,
-        media_type=artifact.media_type,
-        filename=artifact.file_name,
-        content_disposition_type="inline" if inline else "attachment",
-        headers=headers,
-    )
+    return await _send(request, await services.jobs.artifact(job_id, name), inline=inline)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from backend.api.deps import ServicesDep
+from backend.api.errors import BODY_STATUSES, problems
 from backend.models.library import PauseRequest, QueueView
 
 router = APIRouter(prefix="/queue", tags=["queue"])
@@ -16,7 +17,7 @@ async def get_queue(services: ServicesDep) -> QueueView:
     return await services.system.queue()
 
 
-@router.post("/pause")
+@router.post("/pause", responses=problems(statuses=BODY_STATUSES))
 async def pause_queue(services: ServicesDep, body: PauseRequest | None = None) -> QueueView:
     """Hand out no more jobs; running ones go on. Survives a restart. Idempotent."""
     return await services.system.pause((body.reason if body else "") or "Paused by the user.")

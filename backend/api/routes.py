@@ -5,18 +5,25 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI
 
 from backend.api import avatars, events, jobs, queue, session, system, voices
-from backend.models.library import Problem
+from backend.api.errors import problems
+from backend.models.codes import ErrorCode
 
-# Every route may answer these; the shapes are the same everywhere.
-_PROBLEMS: dict[int | str, dict[str, object]] = {
-    number: {"model": Problem, "content": {"application/problem+json": {}}}
-    for number in (401, 403, 404, 405, 409, 410, 413, 422, 429, 500, 503, 504, 507)
-}
+# Any address may answer these; what belongs to one address stands at its route.
+_ANYWHERE = problems(
+    ErrorCode.VALIDATION_FAILED,
+    ErrorCode.UNAUTHORIZED,
+    ErrorCode.FORBIDDEN_ORIGIN,
+    ErrorCode.TOO_LARGE,
+    ErrorCode.DISK_FULL,
+    ErrorCode.INTERNAL_ERROR,
+)
 
 
 def install_routes(app: FastAPI) -> None:
-    api = APIRouter(prefix="/api", responses=_PROBLEMS)
+    api = APIRouter(prefix="/api", responses=_ANYWHERE)
     for module in (session, voices, avatars, events, jobs, queue, system):
         api.include_router(module.router)
     app.include_router(system.health_router)
     app.include_router(api)
+    # An address with a slash too many is unknown like any other; a redirect would be an answer nobody expects.
+    app.router.redirect_slashes = False

@@ -5,7 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from backend.api.deps import ServicesDep
+from backend.api.errors import BODY_STATUSES, problems
 from backend.api.guards import SESSION_COOKIE
+from backend.models.codes import ErrorCode
 from backend.models.library import SessionRequest, SessionView
 from backend.services.access import SESSION_S
 
@@ -18,7 +20,7 @@ def get_session(services: ServicesDep) -> SessionView:
     return SessionView(required=services.access.is_required)
 
 
-@router.post("", status_code=204)
+@router.post("", status_code=204, responses=problems(ErrorCode.RATE_LIMITED, statuses=BODY_STATUSES))
 def open_session(services: ServicesDep, body: SessionRequest) -> Response:
     """Trade the key for a cookie that scripts cannot read and other sites cannot send."""
     response = Response(status_code=204)
