@@ -181,7 +181,7 @@ def test_the_number_of_voices_is_right() -> None:
 
 
 # -- messages --------------------------------------------------------------------------------------
-def _texts_of_the_code() -> Iterator[str]:
+def texts_of_the_code() -> Iterator[str]:
     """Every string of the product, with `…` for what is filled in."""
     files = [p for room in ("backend", "launcher", "workers") for p in (ROOT / room).rglob("*.py")]
     for file in files:
@@ -194,7 +194,7 @@ def _texts_of_the_code() -> Iterator[str]:
         yield from (ROOT / "launcher" / script).read_text(encoding="utf-8").splitlines()
 
 
-def _is_said(message: str, texts: list[str]) -> bool:
+def is_said(message: str, texts: list[str]) -> bool:
     """Whether some text of the code can be this message; `…` in either stands for anything."""
     wanted = re.compile(".+".join(map(re.escape, message.split("…"))) + r"\Z", re.DOTALL)
     for text in texts:
@@ -210,17 +210,17 @@ def _is_said(message: str, texts: list[str]) -> bool:
 
 
 def test_every_message_of_the_table_is_one_that_the_product_gives() -> None:
-    texts = list(_texts_of_the_code())
+    texts = list(texts_of_the_code())
     messages = column(table_with(ENGLISH, "`A key is needed.`"))
     assert len(messages) > 10
     for message in messages:
-        assert _is_said(message, texts), message
-    assert not _is_said("The moon is not installed.", texts), "the comparison can fail"
+        assert is_said(message, texts), message
+    assert not is_said("The moon is not installed.", texts), "the comparison can fail"
     block = next(b.body for b in code_blocks(page(ENGLISH)) if b.body.startswith("[Error]"))
     for line in block.splitlines():
         sentence = line.removeprefix("[Error] ").replace("Fix: ", "").strip()
         pattern = re.sub(r"\d+", "…", sentence).replace("python (process …)", "…")
-        assert _is_said(pattern, texts), line
+        assert is_said(pattern, texts), line
 
 
 # -- calls -----------------------------------------------------------------------------------------
