@@ -16,7 +16,17 @@ from backend.models.records import EventType, event_payload
 from backend.services.event_stream import PING_EVERY_S, SNAPSHOT_JOBS
 from backend.services.job_progress import WRITE_EVERY_S
 from backend.services.job_view import ARTIFACT_KEYS
-from tests.contract.docs_pages import column, default_of, headings, page, section, tables, type_of, words
+from tests.contract.docs_pages import (
+    ROOT,
+    column,
+    default_of,
+    headings,
+    page,
+    section,
+    tables,
+    type_of,
+    words,
+)
 from tests.support.studio import settings_in
 
 PAGE = page("docs/api.md")
@@ -166,6 +176,14 @@ def test_the_artifacts_are_written_by_name_and_key() -> None:
     (fields,) = tables(section(PAGE, "### JobView"))
     meaning = next(row[2] for row in fields if row[0] == "`artifacts`")
     assert sorted(words(meaning)) == sorted(["video", *ARTIFACT_KEYS])
+
+
+def test_the_largest_picture_is_written_as_it_is_checked() -> None:
+    # Read, not imported: the worker's modules need packages that the service must not load.
+    source = (ROOT / "workers/draft/image_input.py").read_text(encoding="utf-8")
+    assert "MAX_SIDE_PX = 10_000\n" in source
+    assert "MAX_PIXELS = 8000 * 8000\n" in source
+    assert "at most 10,000 pixels a side and 64 megapixels" in PAGE
 
 
 def test_links_inside_the_page_lead_somewhere() -> None:
