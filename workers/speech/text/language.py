@@ -40,6 +40,8 @@ def is_latin(character: str) -> bool:
 def _counts(text: str) -> tuple[int, int, int]:
     han = sum(map(is_han, text))
     kana = sum(map(is_kana, text))
+    if kana and kana == text.count("の") and han > 2:
+        kana = 0  # 鲜の每日: Chinese shop signs like this one kana
     latin = sum(map(is_latin, text))
     return han, kana, latin
 

@@ -39,7 +39,7 @@ MAX_CARDINAL_DIGITS = 3 * len(_SCALES)
 
 def digits(text: str) -> str:
     """Digit by digit: "007" is "zero zero seven"."""
-    return " ".join(_ONES[int(character)] for character in text if character.isdigit())
+    return " ".join(_ONES[int(character)] for character in text if character.isdecimal())
 
 
 def _below_hundred(value: int) -> str:

@@ -43,7 +43,7 @@ COUNTERS = tuple(sorted({"月", "日", "時", "人", "つ", *_COUNTERS, *_PLAIN_
 
 def digits(text: str) -> str:
     """Digit by digit."""
-    return "".join(_ONES[int(character)] for character in text if character.isdigit())
+    return "".join(_ONES[int(character)] for character in text if character.isdecimal())
 
 
 def _group(value: int) -> str:

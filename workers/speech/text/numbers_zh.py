@@ -17,7 +17,7 @@ MAX_CARDINAL_DIGITS = 20
 def digits(text: str, *, telephone: bool = False) -> str:
     """Digit by digit; other characters are dropped. `telephone`: one is 幺."""
     names = _DIGITS.replace("一", "幺") if telephone else _DIGITS
-    return "".join(names[int(character)] for character in text if character.isdigit())
+    return "".join(names[int(character)] for character in text if character.isdecimal())
 
 
 def _group(value: int) -> str:

@@ -81,6 +81,8 @@ for _mark in "，。！？：；（）":
 
 # Marks of formatting and markup that have no sound.
 _SILENT_MARKS = frozenset("*_`^|\\{}\u200b\u200c\u200d\ufeff\u00ad\u2060•·●○■□▪▫◆◇★☆※►▶▸→←↑↓⇒✓✔✗✘")
+# Part of m² and m³; elsewhere without sound.
+_EXPONENTS = frozenset("²³")
 # Symbols that some rule reads aloud; all other symbols of class So, Sk, Cf, Co, Cn are dropped.
 _SPOKEN_SYMBOLS = frozenset("℃℉°€£¥$₩₹©®™№")
 
@@ -90,7 +92,9 @@ def clean(text: str) -> str:
     unified = text.translate(_SAME_LENGTH)
     out = []
     for character in unified:
-        if character in _SPOKEN_SYMBOLS:
+        if character.isdigit() and character not in _EXPONENTS:
+            out.append(str(unicodedata.digit(character)))  # Arabic-Indic, circled and raised digits
+        elif character in _SPOKEN_SYMBOLS:
             out.append(character)
         elif (
             character in _SILENT_MARKS

@@ -155,17 +155,25 @@ def split_sentences(text: str) -> list[Sentence]:
 
 def token_estimate(text: str) -> float:
     """About how many model tokens `text` will need."""
+    return sum(map(_tokens_of, text))
+
+
+def _tokens_of(character: str) -> float:
+    if is_han(character) or is_kana(character):
+        return _HAN_TOKENS
+    if character.isdigit():
+        return _DIGIT_TOKENS
+    return 1.0 if character.isspace() else _OTHER_TOKENS
+
+
+def _is_too_long(text: str, start: int, end: int) -> bool:
+    """Whether `text[start:end]` passes the limit; looks no further than needed, so cutting stays linear."""
     total = 0.0
-    for character in text:
-        if is_han(character) or is_kana(character):
-            total += _HAN_TOKENS
-        elif character.isdigit():
-            total += _DIGIT_TOKENS
-        elif not character.isspace():
-            total += _OTHER_TOKENS
-        else:
-            total += 1.0
-    return total
+    for position in range(start, end):
+        total += _tokens_of(text[position])
+        if total > MAX_SENTENCE_TOKENS:
+            return True
+    return False
 
 
 def _sentence_end(text: str, start: int, position: int) -> int | None:
@@ -207,7 +215,7 @@ def _is_full_stop(text: str, start: int, position: int) -> bool:
         # "1." at the start of a line numbers a list: it stays with its item.
         return not (text[start:position].strip().isdigit() and rest)
     word = match.group().lower().strip(".")
-    single_letter = len(word) == 1 and match.group().isupper() and match.start() > start
+    single_letter = len(word) == 1 and match.group().isupper()
     next_is_lower = rest[:1].islower() or rest[:1].isdigit()
     if single_letter:
         # Initials ("J. K. Rowling") against a sentence that ends in "plan B.": a one-letter name follows a
@@ -225,7 +233,7 @@ def _pieces(text: str, start: int, end: int) -> list[Sentence]:
     """Trim white space; cut a sentence that is too long at commas, else at spaces, else between characters."""
     start, end = _trimmed(text, start, end)
     pieces: list[Sentence] = []
-    while token_estimate(text[start:end]) > MAX_SENTENCE_TOKENS:
+    while _is_too_long(text, start, end):
         cut = _cut(text, start, end)
         if cut is None:
             break
@@ -249,7 +257,7 @@ def _cut(text: str, start: int, end: int) -> int | None:
     total = 0.0
     best: dict[int, int] = {}  # rank -> latest position of that rank
     for position in range(start, end):
-        total += token_estimate(text[position])
+        total += _tokens_of(text[position])
         if total > MAX_SENTENCE_TOKENS:
             break
         cut = position + 1

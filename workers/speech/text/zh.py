@@ -130,7 +130,7 @@ class Chinese:
         position = 0
         while position < len(text):
             end = position
-            while end < len(text) and (is_han(text[end]) or text[end].isdigit()):
+            while end < len(text) and (is_han(text[end]) or text[end].isdecimal()):
                 end += 1
             if end > position:
                 units.extend(self._phrase(aligned, position, end))
@@ -149,7 +149,7 @@ class Chinese:
 
     def _phrase(self, aligned: Aligned, start: int, end: int) -> list[Unit]:
         phrase = "".join(
-            numbers_zh.digits(character) if character.isdigit() else character
+            numbers_zh.digits(character) if character.isdecimal() else character
             for character in aligned.text[start:end]
         )
         units: list[Unit] = []

@@ -1,0 +1,139 @@
+"""English written forms and words are read as in American (or British) speech."""
+
+import pytest
+
+from workers.speech.text.aligned import Aligned
+from workers.speech.text.en import English
+from workers.speech.text.normalise_en import normalise
+from workers.speech.text.rules import clean
+
+
+def read(text: str) -> str:
+    return " ".join(normalise(clean(text)).text.split())
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("0", "zero"), ("13", "thirteen"), ("42", "forty two"), ("100", "one hundred"),
+        ("350", "three hundred fifty"), ("1,234", "one thousand two hundred thirty four"),
+        ("1000000", "one million"), ("3.14", "three point one four"), ("0.5", "zero point five"),
+        ("-7", "minus seven"), ("21st", "twenty first"), ("12th", "twelfth"), ("30th", "thirtieth"),
+    ],
+)  # fmt: skip
+def test_numbers(written: str, spoken: str) -> None:
+    assert read(written) == spoken
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("In 2026", "In twenty twenty six"),
+        ("in 1905", "in nineteen oh five"),
+        ("in 2000", "in two thousand"),
+        ("in 2008", "in two thousand eight"),
+        ("the 1990s", "the nineteen nineties"),
+        ("2048 tokens", "two thousand forty eight tokens"),
+        ("2020-2025", "twenty twenty to twenty twenty five"),
+        ("March 5, 2026", "March fifth, twenty twenty six"),
+        ("5 March 2026", "the fifth of March twenty twenty six"),
+        ("2026-03-05", "March fifth, twenty twenty six"),
+        ("3/5/2026", "March fifth, twenty twenty six"),
+        ("3:30 pm", "three thirty P M"),
+        ("10:05", "ten oh five"),
+        ("9:00", "nine o'clock"),
+        ("9 a.m.", "nine A M."),
+    ],
+)
+def test_years_dates_and_times(written: str, spoken: str) -> None:
+    assert read(written) == spoken
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("$5", "five dollars"),
+        ("$1", "one dollar"),
+        ("$5.50", "five dollars and fifty cents"),
+        ("$0.99", "ninety nine cents"),
+        ("$1.5 million", "one point five million dollars"),
+        ("£3", "three pounds"),
+        ("12.5%", "twelve point five percent"),
+        ("10-20%", "ten to twenty percent"),
+        ("3 GB", "three gigabytes"),
+        ("1 km", "one kilometer"),
+        ("20°C", "twenty degrees Celsius"),
+        ("1/2", "one half"),
+        ("3/4", "three quarters"),
+        ("10-20 km", "ten to twenty kilometers"),
+        ("24/7", "twenty four seven"),
+        ("2+2=4", "two plus two equals four"),
+    ],
+)
+def test_money_percent_units_fractions_ranges(written: str, spoken: str) -> None:
+    assert read(written) == spoken
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("555-123-4567", "five five five, one two three, four five six seven"),
+        ("(555) 123-4567", "five five five, one two three, four five six seven"),
+        ("555-1234", "five five five, one two three four"),
+        ("Dr. Smith", "doctor Smith"),
+        ("St. Louis", "saint Louis"),
+        ("e.g. this", "for example this"),
+        ("cats & dogs", "cats and dogs"),
+        ("No. 5", "number five"),
+        ("GPT-4", "GPT four"),
+        ("3D", "three D"),
+        ("v2.5.1", "v two point five point one"),
+        ("www.example.com/docs", "example dot com slash docs"),
+        ("info@example.com", "info at example dot com"),
+    ],
+)
+def test_telephones_abbreviations_names_and_addresses(written: str, spoken: str) -> None:
+    assert read(written) == spoken
+
+
+def phonemes(english: English, text: str) -> list[str]:
+    aligned = Aligned(text, tuple((i, i + 1) for i in range(len(text))))
+    return [unit.phonemes for unit in english.read(aligned) if unit.is_word]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "index", "sound"),
+    [
+        ("I read it yesterday", 1, "ɹˈɛd"),
+        ("I read it every day", 1, "ɹˈid"),
+        ("please record it", 1, "ɹəkˈɔɹd"),
+        ("a new record", 2, "ɹˈɛkəɹd"),
+        ("we use it", 1, "jˈuz"),
+        ("the use of it", 1, "jˈus"),
+        ("the apple", 0, "ði"),
+        ("the pear", 0, "ðə"),
+        ("they live here", 1, "lˈɪv"),
+        ("a live show", 1, "lˈIv"),
+    ],
+)
+def test_words_with_two_readings_follow_their_use(
+    english: English, sentence: str, index: int, sound: str
+) -> None:
+    assert phonemes(english, sentence)[index] == sound
+
+
+def test_abbreviations_are_spelled_and_words_in_capitals_are_not(english: English) -> None:
+    assert phonemes(english, "the GPU")[1] == "ʤˌipˌijˈu"
+    assert phonemes(english, "CPUs")[0].endswith("z")
+    assert phonemes(english, "NASA")[0] == "nˈæsə"
+    assert phonemes(english, "STOP")[0] == "stˈɑp"
+
+
+def test_regular_endings_are_built_on_known_stems(english: English) -> None:
+    assert phonemes(english, "emailing")[0].endswith("ɪŋ")
+    assert phonemes(english, "selfies")[0].endswith("z")
+
+
+def test_an_unknown_word_gets_sounds_and_loses_no_word(english: English) -> None:
+    assert len(phonemes(english, "a zibblefrop appeared")) == 3
+    assert all(phonemes(english, "a zibblefrop appeared"))
