@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,8 +80,10 @@ def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], output: P
 
 
 @contextmanager
-def running_studio(folder: Path, port: int | None = None) -> Iterator[Studio]:
-    """Start the service with its data in `folder` and stop it at the end."""
+def running_studio(
+    folder: Path, port: int | None = None, settings: Mapping[str, str] | None = None
+) -> Iterator[Studio]:
+    """Start the service with its data in `folder` and stop it at the end. `settings` go to its environment."""
     port = port or free_port()
     data_dir = folder / "data"
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -94,6 +96,7 @@ def running_studio(folder: Path, port: int | None = None) -> Iterator[Studio]:
         "LOGS_DIR": str(folder / "logs"),
         # Renders beside a browser on a small machine.
         "CPU_THREADS": "1",
+        **(settings or {}),
     }
     command = [
         *(sys.executable, "-m", "uvicorn", "backend.main:app", "--host", "127.0.0.1", "--port", str(port)),

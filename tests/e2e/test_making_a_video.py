@@ -154,6 +154,35 @@ def test_the_fallback_warning_is_shown_with_its_reason(open_page: OpenPage) -> N
     assert "InfiniteTalk" in warning.inner_text()
 
 
+def test_a_chinese_page_gives_cause_and_fix_in_chinese_and_keeps_the_services_words(
+    open_page: OpenPage, complaints: Complaints
+) -> None:
+    page = open_page(locale="zh-CN")
+    page.select_option("#engine", "infinitetalk")
+    assert "还没有安装" in page.locator("#engine-note").inner_text()
+    start(page, SENTENCE)
+    wait_for(page, "failed")
+    fallback = page.locator('[data-notice="fallback"]')
+    assert "InfiniteTalk 还没有安装。" in fallback.inner_text()
+    box = page.locator("aio-stage .notice-error")
+    assert "Wan2GP 还没有安装。" in box.inner_text()
+    assert "install_wan2gp.bat" in box.locator(".notice-hint").inner_text()
+    assert "is not installed" not in page.locator("aio-stage").inner_text()
+    box.get_by_text("详情").click()
+    assert "Wan2GP is not installed" in box.inner_text()
+    assert complaints == []
+
+
+def test_a_chinese_page_says_what_a_running_video_is_at(open_page: OpenPage, complaints: Complaints) -> None:
+    page = open_page(locale="zh-CN")
+    start(page, LONG_SCRIPT)
+    is_under_way(page)
+    assert page.locator(".progress-message").inner_text().startswith("正在")
+    page.get_by_role("button", name="取消").click()
+    wait_for(page, "cancelled")
+    assert complaints == []
+
+
 def test_a_job_is_followed_by_polling_when_the_event_stream_is_down(open_page: OpenPage) -> None:
     page = open_page()
     page.route("**/api/events", lambda route: route.abort())

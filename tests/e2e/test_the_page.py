@@ -143,6 +143,11 @@ def test_a_file_that_is_no_picture_is_refused_in_words(open_page: OpenPage) -> N
     box.wait_for()
     assert "image_unreadable" in box.inner_text()
     assert "cannot be read" in box.inner_text()
+    page.click("#lang-zh-CN")
+    page.get_by_text("这张图片读不出来。").wait_for()
+    assert "cannot be read" not in box.inner_text()
+    box.get_by_text("详情").click()
+    assert "req_" in box.inner_text()
 
 
 def test_a_voice_needs_a_file_and_consent_and_silence_is_refused(open_page: OpenPage) -> None:
@@ -188,6 +193,33 @@ def test_engines_are_listed_with_their_state_reason_and_fix(open_page: OpenPage)
         assert word in text
     page.keyboard.press("Escape")
     assert page.get_by_role("dialog").count() == 0
+
+
+def test_engines_are_described_in_chinese_too(open_page: OpenPage) -> None:
+    page = open_page(locale="zh-CN")
+    page.click("#engines-button")
+    text = page.get_by_role("dialog").inner_text()
+    for word in (
+        "Wan2GP 还没有安装。",
+        "install_wan2gp.bat",
+        "install_infinitetalk.sh",
+        "草稿引擎",
+        "Powered by WanGP",
+    ):
+        assert word in text
+    assert "is not installed" not in text
+
+
+def test_a_paused_queue_is_shown_and_can_be_resumed(
+    open_page: OpenPage, studio: Studio, complaints: Complaints
+) -> None:
+    studio.post("/api/queue/pause", {})
+    page = open_page()
+    strip = page.locator("#queue-strip")
+    strip.get_by_role("button", name="Resume").click()
+    strip.wait_for(state="hidden")
+    assert not studio.get("/api/queue")["paused"]
+    assert complaints == []
 
 
 def test_more_videos_than_a_page_are_loaded_on_request(

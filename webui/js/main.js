@@ -13,9 +13,11 @@ import { ignoreStrayDrops } from "./ui/file-drop.js";
 import { Generate } from "./ui/generate.js";
 import { History } from "./ui/history.js";
 import { startLanguageSwitch } from "./ui/language.js";
+import { offerLogout, startLogout, startSession } from "./ui/login.js";
 import { Options } from "./ui/options.js";
 import { defaultAvatar, Portraits } from "./ui/portraits.js";
 import { asProblem, problemBox } from "./ui/problem.js";
+import { showQueue, startQueueStrip } from "./ui/queue-strip.js";
 import { ScriptEditor } from "./ui/script-editor.js";
 import { Stage } from "./ui/stage.js";
 import { defaultVoice, Voices } from "./ui/voices.js";
@@ -52,15 +54,28 @@ function settleChoices() {
   }
 }
 
+/** What the service says of itself. The first question that needs the key, where there is one. */
+async function loadSystem() {
+  const { version, limits, queue } = await getSystem();
+  bindText(byId("version"), "footer.version", { version });
+  library.setLimits(limits);
+  showQueue(queue);
+}
+
 async function loadEverything() {
+  // One question first where a key is needed: the others would be refused together.
+  const needsKey = await startSession().catch(() => false);
+  const system = loadSystem();
+  if (needsKey) await system.catch(() => undefined);
   const results = await Promise.allSettled([
+    system,
     library.loadAvatars(),
     library.loadVoices(),
     library.loadEngines(),
     jobs.refresh(),
-    getSystem().then((system) => bindText(byId("version"), "footer.version", { version: system.version })),
   ]);
   settleChoices();
+  offerLogout(needsKey);
   const failed = results.find((result) => result.status === "rejected");
   fill(byId("load-problem"), failed ? problemBox(asProblem(failed.reason)) : null);
   return !failed;
@@ -70,7 +85,9 @@ async function start() {
   await useLocale(preferredLocale());
   for (const [name, constructor] of ELEMENTS) customElements.define(name, constructor);
   startLanguageSwitch();
+  startLogout();
   startEngines();
+  startQueueStrip();
   ignoreStrayDrops();
   document.documentElement.dataset.ready = "true";
 

@@ -34,7 +34,8 @@
  * @property {Attempt[]} attempts
  * @property {Record<string, string|null>} artifacts
  * @property {boolean} draft
- * @property {string|null} notice
+ * @property {string|null} notice  English
+ * @property {string[]} notice_codes
  * @property {string} title
  * @property {string} script_input
  * @property {string} voice_id
@@ -73,6 +74,7 @@
  * @property {number} y
  * @property {number} w
  * @property {number} h
+ * @property {number} size_px
  *
  * @typedef {object} Avatar
  * @property {string} avatar_id
@@ -99,6 +101,20 @@
  * @property {string|null} reason
  * @property {string|null} fix
  * @property {string|null} disclosure
+ *
+ * @typedef {object} Limits
+ * @property {number} max_script_chars
+ * @property {number} max_image_mib
+ * @property {number} max_audio_mib
+ *
+ * @typedef {object} Queue
+ * @property {boolean} paused
+ * @property {string|null} reason
+ *
+ * @typedef {object} System
+ * @property {string} version
+ * @property {Limits} [limits]
+ * @property {Queue} queue
  */
 
 export {};

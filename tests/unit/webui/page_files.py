@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 
-WEBUI = Path(__file__).resolve().parents[3] / "webui"
+ROOT = Path(__file__).resolve().parents[3]
+WEBUI = ROOT / "webui"
 SCRIPTS = sorted((WEBUI / "js").rglob("*.js"))
 STYLES = sorted((WEBUI / "css").glob("*.css"))
 LOCALES = {path.stem: path for path in sorted((WEBUI / "locales").glob("*.json"))}

@@ -6,22 +6,38 @@ import re
 
 import pytest
 
+from backend.engines.draft_adapter import DraftAdapter
+from backend.engines.infinitetalk_adapter import InfiniteTalkAdapter
+from backend.engines.wan2gp_adapter import Wan2GPAdapter
 from backend.models.codes import ErrorCode, JobStatus, StageName, StageState
-from tests.unit.webui.page_files import LOCALES, SCRIPTS, WEBUI, Page, code_of, table_of
+from backend.services.speech_service import SpeechService
+from tests.unit.webui.page_files import LOCALES, ROOT, SCRIPTS, WEBUI, Page, code_of, table_of
 
 TABLES = {name: table_of(path) for name, path in LOCALES.items()}
 ENGLISH, CHINESE = TABLES["en"], TABLES["zh-CN"]
+
+# What the page itself can meet, besides the service's codes.
+PAGE_CODES = {"unknown", "offline", "no_answer", "bad_answer", "page_error"}
+ALL_CODES = {str(code) for code in ErrorCode} | PAGE_CODES
+# Read from the source: the worker's modules need packages that the page's tests do not.
+_CHECKS = (ROOT / "workers" / "draft" / "portrait_checks.py").read_text(encoding="utf-8")
+PORTRAIT_WARNINGS = set(re.findall(r"""warn\(\s*"([a-z_]+)\"""", _CHECKS))
 
 # Keys that scripts build from a word: the prefix in the script, and every word that can follow.
 COMPUTED = {
     "status.": {str(status) for status in JobStatus},
     "stage.": {str(stage) for stage in StageName},
     "stage_state.": {str(state) for state in StageState},
-    "error.": {str(code) for code in ErrorCode}
-    | {"unknown", "offline", "no_answer", "bad_answer", "page_error"},
-    "hint.": {"offline", "no_answer", "bad_answer", "page_error"},
+    "error.": {f"{code}.{part}" for code in ALL_CODES for part in ("cause", "fix")},
+    "activity.": {str(stage) for stage in StageName},
+    "portrait_warning.": PORTRAIT_WARNINGS,
     "engine.state_": {"READY", "STARTING", "BUSY", "NOT_INSTALLED", "UNAVAILABLE"},
     "engine.kind_": {"gpu", "cpu", "plugin"},
+    # Names of our own engines; "builtin" speaks.
+    "engine.title_": {"draft", "builtin"},
+    "engine.disclosure_": {"wan2gp"},
+    "engine.unavailable_": {"gpu", "cpu"},
+    "engine.unavailable_fix_": {"gpu", "cpu"},
     "connection.": {"live", "polling", "offline"},
     "language.": {"auto", "zh", "en", "ja"},
     "voices.": {"female", "male"},
@@ -30,7 +46,7 @@ COMPUTED = {
 }
 
 _KEY = re.compile(r"""["'`]([a-z_]+\.[a-z_A-Z0-9]+)["'`]""")
-_COMPUTED_KEY = re.compile(r"`([a-z_]+\.(?:[a-z]+_)?)\$\{")
+_COMPUTED_KEY = re.compile(r"`([a-z_]+\.(?:[a-z]+_)*)\$\{")
 
 
 def _placeholders(text: str) -> list[str]:
@@ -78,6 +94,30 @@ def test_every_key_that_scripts_build_exists() -> None:
 def test_scripts_build_keys_only_from_the_prefixes_known_here() -> None:
     prefixes = {prefix for path in SCRIPTS for prefix in _COMPUTED_KEY.findall(code_of(path))}
     assert prefixes <= COMPUTED.keys()
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+@pytest.mark.parametrize("code", sorted(ALL_CODES))
+def test_every_error_code_has_a_cause_and_a_fix_in_sentences(name: str, code: str) -> None:
+    end = "." if name == "en" else "。"
+    for part in ("cause", "fix"):
+        assert TABLES[name][f"error.{code}.{part}"].endswith(end)
+
+
+def test_every_engine_names_its_own_installer() -> None:
+    wording = code_of(WEBUI / "js" / "ui" / "wording.js")
+    for adapter in (InfiniteTalkAdapter, Wan2GPAdapter):
+        for file_name in re.findall(r"\S+\.(?:bat|sh)", adapter.installer):
+            assert f'"{file_name.rsplit(".", 1)[0]}"' in wording
+
+
+def test_every_engine_of_ours_has_a_name_in_each_language() -> None:
+    assert ENGLISH["engine.title_draft"] == DraftAdapter.title
+    assert f"engine.title_{SpeechService.engine}" in ENGLISH
+
+
+def test_the_warnings_about_portraits_are_those_that_the_worker_gives() -> None:
+    assert {"several_faces", "strong_profile", "drawn"} < PORTRAIT_WARNINGS
 
 
 def test_no_text_is_left_over() -> None:

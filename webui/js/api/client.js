@@ -12,7 +12,7 @@ export const LONG_TIMEOUT_MS = 180_000;
 /** A request that did not work, in the shape of the service's problem documents. */
 export class ApiError extends Error {
   /**
-   * @param {{code: string, detail: string, hint?: string|null, status?: number,
+   * @param {{code: string, detail: string, hint?: string|null, status?: number, request_id?: string,
    *   errors?: {field: string, message: string}[]}} problem
    */
   constructor(problem) {
@@ -22,6 +22,7 @@ export class ApiError extends Error {
     this.detail = problem.detail;
     this.hint = problem.hint ?? null;
     this.status = problem.status ?? 0;
+    this.reference = problem.request_id ?? null;
     this.fields = problem.errors ?? [];
   }
 }
@@ -48,7 +49,16 @@ async function problemOf(answer) {
  * @property {Record<string, string>} [headers]
  * @property {number} [timeoutMs]
  * @property {"json"|"blob"|"none"} [as]
+ * @property {boolean} [open]  answered without a key: a 401 says that the key itself is wrong
  */
+
+/** Asks the user for the key; set by the login panel. @type {(() => Promise<void>)|null} */
+let askForKey = null;
+
+/** @param {() => Promise<void>} ask  resolves when the session is open */
+export function onLoginNeeded(ask) {
+  askForKey = ask;
+}
 
 /**
  * @param {string} path
@@ -56,6 +66,26 @@ async function problemOf(answer) {
  * @returns {Promise<any>}
  */
 export async function request(path, options = {}) {
+  let answer = await send(path, options);
+  if (answer.status === 401 && !options.open && askForKey) {
+    await askForKey();
+    answer = await send(path, options);
+  }
+  if (!answer.ok) throw await problemOf(answer);
+  if (options.as === "none" || answer.status === 204) return null;
+  try {
+    return options.as === "blob" ? await answer.blob() : await answer.json();
+  } catch {
+    throw new ApiError({ code: "offline", detail: "" });
+  }
+}
+
+/**
+ * @param {string} path
+ * @param {RequestOptions} options
+ * @returns {Promise<Response>}
+ */
+async function send(path, options) {
   const headers = {
     Accept: "application/json, application/problem+json, */*",
     "Accept-Language": locale(),
@@ -73,20 +103,11 @@ export async function request(path, options = {}) {
     /** @type {Record<string, string>} */ (headers)["Content-Type"] = "application/json";
     init.body = JSON.stringify(options.json);
   }
-  /** @type {Response} */
-  let answer;
   try {
-    answer = await fetch(path, init);
+    return await fetch(path, init);
   } catch (cause) {
     const late = cause instanceof DOMException && cause.name === "TimeoutError";
     throw new ApiError({ code: late ? "no_answer" : "offline", detail: "" });
-  }
-  if (!answer.ok) throw await problemOf(answer);
-  if (options.as === "none" || answer.status === 204) return null;
-  try {
-    return options.as === "blob" ? await answer.blob() : await answer.json();
-  } catch {
-    throw new ApiError({ code: "offline", detail: "" });
   }
 }
 

@@ -94,5 +94,19 @@ export const deleteAvatar = (id) =>
 /** @returns {Promise<{data: import("../types.js").Engine[]}>} */
 export const listEngines = () => request("/api/engines");
 
-/** @returns {Promise<{version: string}>} */
+/** @returns {Promise<import("../types.js").System>} */
 export const getSystem = () => request("/api/system");
+
+/** @returns {Promise<import("../types.js").Queue>} */
+export const getQueue = () => request("/api/queue");
+
+/** @returns {Promise<import("../types.js").Queue>} */
+export const resumeQueue = () => request("/api/queue/resume", { method: "POST" });
+
+/** @returns {Promise<{required: boolean}>} whether this service asks for a key */
+export const getSession = () => request("/api/session", { open: true });
+
+/** @param {string} key */
+export const openSession = (key) => request("/api/session", { method: "POST", json: { key }, as: "none", open: true });
+
+export const closeSession = () => request("/api/session", { method: "DELETE", as: "none", open: true });

@@ -29,6 +29,8 @@ export class LiveFeed extends EventTarget {
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #hiddenTimer;
   #poll;
+  /** A poll may wait long, for a login for instance: one at a time. */
+  #polling = false;
 
   /** @param {() => Promise<void>} poll asks the service for the current jobs; throws when it cannot */
   constructor(poll) {
@@ -39,6 +41,7 @@ export class LiveFeed extends EventTarget {
   start() {
     document.addEventListener("visibilitychange", () => this.#onVisibility());
     addEventListener("online", () => this.#reopen());
+    document.addEventListener("login", () => this.#reopen());
     addEventListener("pagehide", () => this.#close());
     addEventListener("pageshow", (event) => event.persisted && this.#reopen());
     this.#open();
@@ -58,12 +61,10 @@ export class LiveFeed extends EventTarget {
       const jobs = parse(event)?.jobs;
       if (Array.isArray(jobs)) this.#emit("snapshot", jobs);
     });
-    for (const name of ["job", "progress"]) {
-      stream.addEventListener(name, (event) => {
-        const patch = parse(event);
-        if (patch?.job_id) this.#emit("patch", patch);
-      });
-    }
+    stream.addEventListener("job", (event) => {
+      const patch = parse(event);
+      if (patch?.job_id) this.#emit("patch", patch);
+    });
   }
 
   /** @param {EventSource} stream */
@@ -104,11 +105,15 @@ export class LiveFeed extends EventTarget {
   #schedulePoll(wait) {
     clearTimeout(this.#pollTimer);
     this.#pollTimer = setTimeout(async () => {
+      if (this.#polling) return;
+      this.#polling = true;
       try {
         await this.#poll();
         if (this.#connection === "offline") this.#set("polling");
       } catch {
         this.#set("offline");
+      } finally {
+        this.#polling = false;
       }
       const live = this.#stream?.readyState === EventSource.OPEN;
       if (live) this.#set("live");

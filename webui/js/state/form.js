@@ -5,9 +5,7 @@
 import { countCharacters } from "../lib/text.js";
 import { debounce } from "../lib/dom.js";
 import { readPref, writePref } from "../lib/prefs.js";
-
-/** The service's default for MAX_SCRIPT_CHARS; it has the last word. */
-export const MAX_SCRIPT_CHARS = 20_000;
+import { library } from "./library.js";
 
 /**
  * @typedef {object} FormState
@@ -115,7 +113,7 @@ class Form extends EventTarget {
     if (!avatarId) return { key: "generate.need_portrait", control: "portraits" };
     if (!voiceId) return { key: "generate.need_voice", control: "voices" };
     if (!script.trim()) return { key: "generate.need_script", control: "script" };
-    if (countCharacters(script) > MAX_SCRIPT_CHARS) return { key: "generate.too_long", control: "script" };
+    if (countCharacters(script) > library.limits.max_script_chars) return { key: "generate.too_long", control: "script" };
     if (seed && !isSeed(seed)) return { key: "generate.bad_seed", control: "seed" };
     return null;
   }

@@ -24,8 +24,8 @@ export const isActive = (job) => !isFinished(job);
 const STEPS_BACK = new Set(["fallback", "retry_scheduled", "lost", "released"]);
 
 /**
- * Ticks run ahead of what is stored, so an answer read from the store can be older than what is
- * shown: while a job runs, its percentage does not fall.
+ * An answer that was asked for earlier may arrive after newer news: while a job runs, its percentage
+ * does not fall.
  * @param {Job} known
  * @param {Job} next
  */
@@ -37,8 +37,8 @@ class JobStore extends EventTarget {
   #jobs = new Map();
   /** Deleted here: late news about them must not bring them back. @type {Set<string>} */
   #gone = new Set();
-  /** @type {Set<string>} */
-  #fetching = new Set();
+  /** Being read, and whether it changed again meanwhile. @type {Map<string, boolean>} */
+  #fetching = new Map();
   /** @type {string|null} */
   #cursor = null;
   hasMore = false;
@@ -99,19 +99,18 @@ class JobStore extends EventTarget {
   }
 
   /**
-   * Merge news of one job. An unknown job, or one whose status changed, is read whole: the news
-   * carries neither its files nor its attempts.
-   * @param {JobPatch & {type?: string, eta_s?: number|null}} news
+   * Merge news of one job. An unknown job, or one whose status or engine changed, is read whole: the
+   * news carries neither its files nor its attempts.
+   * @param {JobPatch & {type?: string}} news
    */
-  merge({ type, eta_s, ...patch }) {
+  merge({ type, ...patch }) {
     if (type === "deleted") {
       this.#forget(patch.job_id);
       return;
     }
-    if (eta_s !== undefined) patch.eta_seconds = eta_s;
     const known = this.#jobs.get(patch.job_id);
     if (known) {
-      // A tick may overtake the event that ended the job.
+      // An answer may have overtaken the event: what has ended stays so.
       if (isFinished(known) && !(patch.status && isFinished({ status: patch.status }))) return;
       const next = { ...known, ...patch };
       if (!STEPS_BACK.has(type ?? "")) next.progress = steady(known, next);
@@ -119,23 +118,29 @@ class JobStore extends EventTarget {
       this.#jobs.set(patch.job_id, next);
       this.#changed();
     }
-    if (!known || (patch.status && patch.status !== known.status)) {
+    const turned = known && (differs(known, patch, "status") || differs(known, patch, "selected_engine") || STEPS_BACK.has(type ?? ""));
+    if (!known || turned) {
       void this.#fetchQuietly(patch.job_id);
     }
   }
 
   /** @param {string} id */
   async #fetchQuietly(id) {
-    if (this.#gone.has(id) || this.#fetching.has(id)) return;
-    this.#fetching.add(id);
+    if (this.#gone.has(id)) return;
+    if (this.#fetching.has(id)) {
+      this.#fetching.set(id, true);
+      return;
+    }
+    this.#fetching.set(id, false);
     try {
       await this.fetch(id);
     } catch (error) {
       // The next poll reads it again.
       console.info(`job ${id} could not be read yet`, error);
-    } finally {
-      this.#fetching.delete(id);
     }
+    const again = this.#fetching.get(id);
+    this.#fetching.delete(id);
+    if (again) await this.#fetchQuietly(id);
   }
 
   /** @param {object} body @param {string} key @returns {Promise<Job>} */
@@ -172,6 +177,9 @@ class JobStore extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 }
+
+/** @param {Job} known @param {JobPatch} patch @param {"status"|"selected_engine"} name */
+const differs = (known, patch, name) => patch[name] !== undefined && patch[name] !== known[name];
 
 /** @param {StageName} stage @returns {Job["stages"]} */
 function stagesAt(stage) {

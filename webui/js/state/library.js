@@ -1,12 +1,16 @@
 /**
- * Portraits, voices and engines as the service lists them. Fires `avatars`, `voices`, `engines`.
+ * Portraits, voices, engines and limits as the service tells them. Fires `avatars`, `voices`, `engines`, `limits`.
  */
 import * as api from "../api/endpoints.js";
-import { isChinese } from "../lib/i18n.js";
+import { hasText, isChinese, t } from "../lib/i18n.js";
 
 /** @typedef {import("../types.js").Avatar} Avatar */
 /** @typedef {import("../types.js").Voice} Voice */
 /** @typedef {import("../types.js").Engine} Engine */
+/** @typedef {import("../types.js").Limits} Limits */
+
+/** The service's own defaults, until it has told its limits. @type {Limits} */
+const DEFAULT_LIMITS = { max_script_chars: 20_000, max_image_mib: 40, max_audio_mib: 200 };
 
 class Library extends EventTarget {
   /** @type {Avatar[]} */
@@ -15,6 +19,13 @@ class Library extends EventTarget {
   voices = [];
   /** @type {Engine[]} */
   engines = [];
+  limits = DEFAULT_LIMITS;
+
+  /** @param {Partial<Limits>} [limits] */
+  setLimits(limits) {
+    this.limits = { ...DEFAULT_LIMITS, ...limits };
+    this.#fire("limits");
+  }
 
   async loadAvatars() {
     this.avatars = (await api.listAvatars()).data;
@@ -89,5 +100,8 @@ export const library = new Library();
  */
 export const displayName = (item) => (isChinese() ? item.name_zh : item.name_en) || item.name;
 
-/** An engine's title; its bare name when the service lists it no more. @param {string} name */
-export const engineTitle = (name) => library.engine(name)?.title ?? name;
+/** Our own engines have a name in each language; others keep theirs, listed or not. @param {string} name */
+export function engineTitle(name) {
+  const key = `engine.title_${name}`;
+  return hasText(key) ? t(key) : (library.engine(name)?.title ?? name);
+}

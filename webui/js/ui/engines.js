@@ -2,10 +2,11 @@
  * The engines' panel: what is ready, what is not, why, and how to mend it.
  */
 import { h, byId, fill } from "../lib/dom.js";
-import { bindText, t } from "../lib/i18n.js";
-import { library } from "../state/library.js";
+import { bindText, hasText, t } from "../lib/i18n.js";
+import { engineTitle, library } from "../state/library.js";
 import { icon } from "./icons.js";
-import { asProblem, problemBox } from "./problem.js";
+import { asProblem, details, problemBox } from "./problem.js";
+import { engineTrouble } from "./wording.js";
 
 /** @typedef {import("../types.js").Engine} Engine */
 
@@ -17,14 +18,45 @@ function card(engine) {
     h(
       "div",
       { class: "engine-head" },
-      h("h3", {}, engine.title),
+      h("h3", {}, engineTitle(engine.name)),
       h("span", { class: "quiet", t: `engine.kind_${engine.kind}` }),
       h("span", { class: `badge ${engine.ready ? "badge-ok" : "badge-idle"}`, t: `engine.state_${engine.state}` }, icon(engine.ready ? "check" : "info")),
     ),
-    engine.reason && h("p", {}, engine.reason),
-    engine.fix && h("p", { class: "engine-fix" }, h("strong", { t: "engine.fix" }), " ", engine.fix),
-    engine.disclosure && h("p", { class: "quiet" }, engine.disclosure),
+    ...reasons(engine),
+    disclosure(engine),
   );
+}
+
+/** @param {Engine} engine */
+function reasons(engine) {
+  const trouble = engineTrouble(engine);
+  const served = [engine.reason, engine.fix].filter((text) => text !== null);
+  if (!trouble) {
+    return [
+      engine.reason && h("p", {}, engine.reason),
+      engine.fix && h("p", { class: "engine-fix" }, h("strong", { t: "engine.fix" }), " ", engine.fix),
+    ];
+  }
+  return [
+    h("p", { t: trouble.cause }),
+    h("p", { class: "engine-fix" }, h("strong", { t: "engine.fix" }), " ", h("span", { t: trouble.fix })),
+    served.length > 0 && servedWords(engine, served),
+  ];
+}
+
+/** @param {Engine} engine @param {string[]} sentences */
+function servedWords(engine, sentences) {
+  const box = details(...sentences.map((text) => h("p", { lang: "en" }, text)));
+  // Of an engine that is not there, there is no more to tell than the English page says itself.
+  box.classList.toggle("not-in-english", engine.state === "NOT_INSTALLED");
+  return box;
+}
+
+/** @param {Engine} engine */
+function disclosure(engine) {
+  const key = `engine.disclosure_${engine.name}`;
+  if (!engine.disclosure) return null;
+  return hasText(key) ? h("p", { class: "quiet", t: key }) : h("p", { class: "quiet" }, engine.disclosure);
 }
 
 async function refresh() {
@@ -58,9 +90,10 @@ export function startEngines() {
     const ready = library.engines.filter((engine) => engine.ready);
     button.dataset.ready = String(ready.length > 0);
     if (ready.length === 0) bindText(summary, library.engines.length ? "engines.none_ready" : "engines.unknown");
-    else bindText(summary, "engines.ready", { names: ready.map((engine) => engine.title).join(t("list.comma")) });
+    else bindText(summary, "engines.ready", { names: ready.map((engine) => engineTitle(engine.name)).join(t("list.comma")) });
     fill(byId("engines-list"), ...library.engines.map(card));
   };
   library.addEventListener("engines", update);
   document.addEventListener("localechange", update);
+  update();
 }

@@ -6,6 +6,7 @@ import { h, fill } from "../lib/dom.js";
 import { bindText, t } from "../lib/i18n.js";
 import { form } from "../state/form.js";
 import { jobs } from "../state/jobs.js";
+import { library } from "../state/library.js";
 import { openJob } from "../state/route.js";
 import { announce } from "./announce.js";
 import { icon } from "./icons.js";
@@ -41,6 +42,7 @@ export class Generate extends HTMLElement {
       void this.#submit();
     });
     form.addEventListener("change", () => this.#update());
+    library.addEventListener("limits", () => this.#update());
     this.#update();
   }
 

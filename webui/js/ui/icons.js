@@ -21,6 +21,7 @@ const PATHS = {
   engine: "M8 8h8v8H8zM10 4v4m4-4v4m-4 8v4m4-4v4M4 10h4m-4 4h4m8-4h4m-4 4h4",
   copy: "M9 9h10v10H9zM15 9V5H5v10h4",
   reuse: "M4 8h11a4 4 0 0 1 0 8H9m-5-8l4-4M4 8l4 4",
+  leave: "M10 5H6a1 1 0 0 0-1 1v12a1 1 0 0 0 1 1h4M15 8l4 4-4 4m4-4H10",
   audio: "M4 14v-4h4l5-4v12l-5-4zM16.5 9a4 4 0 0 1 0 6M19 6.5a8 8 0 0 1 0 11",
   text: "M5 6h14M5 12h14M5 18h8",
   person: "M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8zm-7.5 8c.8-4 3.7-6 7.5-6s6.700 2 7.500 6",

@@ -7,17 +7,18 @@ import { isActive } from "../state/jobs.js";
 import { engineTitle } from "../state/library.js";
 import { openEngines } from "./engines.js";
 import { icon } from "./icons.js";
-import { problemBox } from "./problem.js";
+import { details, problemBox } from "./problem.js";
+import { causeOf, hasFailed, lastFailure } from "./wording.js";
 
 /** @typedef {import("../types.js").Job} Job */
 
 /** @param {Job} job @returns {HTMLElement[]} */
 export function jobNotices(job) {
   const boxes = [];
-  if (job.error && job.status === "failed") {
-    boxes.push(problemBox(job.error, { actions: [enginesButton()] }));
-  } else if (job.status === "failed") {
-    boxes.push(problemBox({ code: "internal_error", detail: job.message }));
+  if (job.status === "failed") {
+    const error = job.error ?? { code: "internal_error", detail: job.message };
+    const engine = lastFailure(job)?.engine ?? null;
+    boxes.push(problemBox({ ...error, engine, reference: job.job_id }, { actions: [enginesButton()] }));
   }
   if (job.fallback_reason) boxes.push(fallbackBox(job));
   if (job.draft || job.notice) boxes.push(draftBox(job));
@@ -29,7 +30,9 @@ const enginesButton = () =>
 
 /** @param {Job} job */
 function fallbackBox(job) {
-  const failed = job.attempts.filter((attempt) => attempt.code !== null || attempt.outcome === "failed");
+  const failed = job.attempts.filter(hasFailed);
+  // The hop that led to the engine that works now, or worked last.
+  const left = failed.filter((attempt) => attempt.engine !== job.selected_engine).at(-1);
   return h(
     "div",
     { class: "notice notice-fallback", role: "status", "data-notice": "fallback" },
@@ -38,27 +41,35 @@ function fallbackBox(job) {
       "div",
       { class: "notice-body" },
       h("p", { class: "notice-title", t: ["fallback.title", { engine: engineTitle(job.selected_engine) }] }),
-      h("p", {}, job.fallback_reason),
+      left && h("p", {}, failureLine(left)),
       isActive(job) && h("p", { class: "quiet", t: "fallback.goes_on" }),
-      failed.length > 0 &&
-        h(
-          "details",
-          {},
-          h("summary", { t: "fallback.attempts" }),
-          h("ol", {}, ...failed.map((attempt) => h("li", {}, attemptLine(attempt)))),
-        ),
+      details(
+        failed.length > 1 && h("ol", { tLabel: "fallback.attempts" }, ...failed.map((attempt) => h("li", {}, failureLine(attempt)))),
+        h("p", { lang: "en" }, job.fallback_reason),
+      ),
     ),
   );
 }
 
-/** @param {import("../types.js").Attempt} attempt */
-function attemptLine(attempt) {
-  const what = attempt.detail ?? attempt.code ?? attempt.outcome;
-  return `${engineTitle(attempt.engine)}${t("list.colon")}${what}`;
+/** Engine and cause; most causes name the engine themselves. @param {import("../types.js").Attempt} attempt */
+function failureLine(attempt) {
+  const [key, params] = causeOf(attempt.code ?? "unknown", attempt.engine);
+  const cause = t(key, params);
+  const title = engineTitle(attempt.engine);
+  return cause.includes(title) ? cause : title + t("list.colon") + cause;
 }
 
 /** @param {Job} job */
 function draftBox(job) {
+  const codes = job.notice_codes ?? [];
+  const said = [
+    job.draft && h("p", { class: "notice-title", t: "draft.title" }),
+    job.draft && h("p", { t: "notice.draft" }),
+    codes.includes("voice_not_cloned") && h("p", { t: "notice.voice_not_cloned" }),
+    codes.includes("warning") && h("p", { class: "not-in-english", t: "notice.warning" }),
+  ];
+  // Where the codes do not say it all, the service's own sentence does.
+  const hasMore = job.notice && (!codes.length || codes.some((code) => !["draft", "voice_not_cloned"].includes(code)));
   return h(
     "div",
     { class: "notice notice-draft", role: "status", "data-notice": "draft" },
@@ -66,9 +77,16 @@ function draftBox(job) {
     h(
       "div",
       { class: "notice-body" },
-      job.draft && h("p", { class: "notice-title", t: "draft.title" }),
-      h("p", job.notice ? {} : { t: "draft.body" }, job.notice),
-      h("div", { class: "notice-actions" }, enginesButton()),
+      ...said,
+      hasMore && h("p", { class: codes.length ? "in-english" : "", lang: "en" }, job.notice),
+      hasMore && codes.length > 0 && notInEnglish(details(h("p", { lang: "en" }, job.notice))),
+      job.draft && h("div", { class: "notice-actions" }, enginesButton()),
     ),
   );
+}
+
+/** @template {Element} E @param {E} element */
+function notInEnglish(element) {
+  element.classList.add("not-in-english");
+  return element;
 }

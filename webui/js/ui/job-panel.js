@@ -70,7 +70,8 @@ export class JobPanel {
   update(job) {
     this.shown = true;
     this.element.dataset.ended = String(isFinished(job) && job.status !== "completed");
-    const language = document.documentElement.lang;
+    // Words change with the language, and with the engines' titles once they are known.
+    const words = [document.documentElement.lang, library.engines.map((engine) => engine.title)];
     const done = job.status === "completed" && Boolean(job.artifacts.video);
     const avatar = library.avatar(job.avatar_url);
     this.#part("frame", [done, job.artifacts.video, avatar?.image_url], () => {
@@ -81,7 +82,7 @@ export class JobPanel {
     });
     this.#frame.classList.toggle("is-waiting", isActive(job));
     this.#progress.update(job);
-    this.#part("notices", [job.fallback_reason, job.draft, job.notice, job.error, job.attempts, job.status, language], () =>
+    this.#part("notices", [job.fallback_reason, job.draft, job.notice, job.error, job.attempts, job.status, words], () =>
       fill(this.#notices, ...jobNotices(job)),
     );
     this.#part("files", [done, job.artifacts], () => fill(this.#files, done && downloads(job)));
@@ -106,10 +107,13 @@ export class JobPanel {
       if (!asked) button.addEventListener("click", () => void this.#try(button, () => jobs.cancel(job.job_id)));
       return [button];
     }
-    if (job.status !== "completed") buttons.push(this.#retryButton(job, "job.retry", undefined));
     if (job.error && ENGINE_CODES.has(job.error.code) && job.requested_engine !== "auto") {
-      buttons.push(this.#retryButton(job, "job.retry_auto", "auto"));
+      // The same engine would most likely fail again.
+      const other = this.#retryButton(job, "job.retry_auto", "auto");
+      other.classList.add("button-primary");
+      buttons.push(other);
     }
+    if (job.status !== "completed") buttons.push(this.#retryButton(job, "job.retry", undefined));
     if (isFinished(job)) {
       buttons.push(
         h("button", { type: "button", class: "button", t: "job.reuse", onclick: () => this.#reuse(job) }, icon("reuse")),

@@ -1,11 +1,13 @@
 /**
- * How far a job is: a bar, the stages, the service's message and the time left.
+ * How far a job is: a bar, the stages, what is being done and the time left.
  */
 import { h, fill } from "../lib/dom.js";
 import { bindText, t } from "../lib/i18n.js";
 import { duration, percent } from "../lib/format.js";
 import { isActive, STAGES } from "../state/jobs.js";
 import { icon } from "./icons.js";
+import { details } from "./problem.js";
+import { activityOf } from "./wording.js";
 
 /** @typedef {import("../types.js").Job} Job */
 
@@ -20,6 +22,9 @@ export class JobProgress {
   #message = h("span", { class: "progress-message" });
   #eta = h("span", { class: "quiet progress-eta" });
   #stages = h("ol", { class: "stages", tLabel: "progress.stages" });
+  /** The service's own words, in English. */
+  #said = h("p", { lang: "en" });
+  #details = details(this.#said);
   #built = "";
 
   constructor() {
@@ -29,6 +34,7 @@ export class JobProgress {
       h("div", { class: "progress-line" }, this.#percent, this.#message, this.#eta),
       this.#bar,
       this.#stages,
+      this.#details,
     );
   }
 
@@ -38,7 +44,9 @@ export class JobProgress {
     this.element.hidden = !active;
     if (!active) return;
     this.#percent.textContent = percent(job.progress);
-    this.#message.textContent = job.message || t(`status.${job.status}`);
+    bindText(this.#message, activityOf(job));
+    this.#said.textContent = job.message;
+    this.#details.hidden = !job.message;
     this.#eta.textContent = this.#note(job);
     this.#fill.style.transform = `scaleX(${job.progress / 100})`;
     this.#bar.dataset.status = job.status;

@@ -4,9 +4,10 @@
 import { h, fill } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { form } from "../state/form.js";
-import { library } from "../state/library.js";
+import { engineTitle, library } from "../state/library.js";
 import { openEngines } from "./engines.js";
 import { choice, onFields, segments, slider, textField, tick } from "./fields.js";
+import { engineTrouble } from "./wording.js";
 
 /** Model names of the product document; the empty one lets the engine choose. */
 const WANGP_MODELS = ["", "Wan t2v 1.3B", "Wan t2v 14B", "Hunyuan Avatar", "Wan Multitalk", "Fantasy"];
@@ -93,7 +94,7 @@ function engineChoice() {
   const update = () => {
     const automatic = h("option", { value: "auto" }, t("engine.auto"));
     const options = library.engines.map((engine) =>
-      h("option", { value: engine.name }, `${engine.title} · ${t(`engine.state_${engine.state}`)}`),
+      h("option", { value: engine.name }, `${engineTitle(engine.name)} · ${t(`engine.state_${engine.state}`)}`),
     );
     fill(select, automatic, ...options);
     const wanted = form.value.engine;
@@ -107,7 +108,9 @@ function engineChoice() {
     } else if (engine.ready) {
       fill(note, h("span", { t: engine.name === "draft" ? "engine.draft_note" : "engine.ready_note" }));
     } else {
-      fill(note, h("span", {}, engine.reason ?? t(`engine.state_${engine.state}`)), " ", more);
+      const trouble = engineTrouble(engine);
+      const why = trouble ? t(...trouble.cause) : (engine.reason ?? t(`engine.state_${engine.state}`));
+      fill(note, h("span", {}, why), " ", more);
     }
     note.classList.toggle("is-warning", Boolean(engine && !engine.ready));
   };

@@ -10,6 +10,7 @@ import { faceChooser } from "./faces.js";
 import { acceptFiles } from "./file-drop.js";
 import { icon } from "./icons.js";
 import { asProblem, problemBox } from "./problem.js";
+import { portraitWarning } from "./wording.js";
 import { t } from "../lib/i18n.js";
 
 /** @typedef {import("../types.js").Avatar} Avatar */
@@ -108,9 +109,10 @@ export class Portraits extends HTMLElement {
             icon("trash"),
           ),
       ),
-      ...avatar.warnings.map((warning) =>
-        h("p", { class: "inline-warning" }, icon("warning"), h("span", {}, warning.message)),
-      ),
+      ...avatar.warnings.map((warning) => {
+        const said = portraitWarning(warning, avatar);
+        return h("p", { class: "inline-warning" }, icon("warning"), said ? h("span", { t: said }) : h("span", { lang: "en" }, warning.message));
+      }),
       avatar.faces.length > 1 && faceChooser(avatar),
     );
   }

@@ -1,11 +1,12 @@
 /**
- * One error, readably: a localised title by its code, the service's sentence, the fix, and the code
- * itself to copy. Nothing of it is ever read as HTML.
+ * One error, readably: what happened and what to do in the page's language, found by its code; the
+ * service's own English words and the code to copy. Nothing of it is ever read as HTML.
  */
 import { ApiError } from "../api/client.js";
 import { h } from "../lib/dom.js";
-import { bindText, hasText } from "../lib/i18n.js";
+import { bindText, t } from "../lib/i18n.js";
 import { icon } from "./icons.js";
+import { causeOf, fixOf } from "./wording.js";
 
 const COPIED_SHOWN_MS = 1500;
 
@@ -16,19 +17,23 @@ export function asProblem(error) {
   return new ApiError({ code: "page_error", detail: error instanceof Error ? error.message : String(error) });
 }
 
-/** @param {string} code */
-export const problemTitleKey = (code) => (hasText(`error.${code}`) ? `error.${code}` : "error.unknown");
+/**
+ * @typedef {object} Problem
+ * @property {string} code
+ * @property {string} detail
+ * @property {string|null} [hint]
+ * @property {string|null} [reference]  id of the request or job, to be quoted
+ * @property {string|null} [engine]  name of the engine that it happened to
+ * @property {{field: string, message: string}[]} [fields]
+ */
 
 /**
- * @param {{code: string, detail: string, hint?: string|null, fields?: {field: string, message: string}[]}} problem
+ * @param {Problem} problem
  * @param {{actions?: Node[]}} [options]
  */
 export function problemBox(problem, { actions = [] } = {}) {
-  const hintKey = `hint.${problem.code}`;
-  const hint = problem.hint
-    ? h("p", { class: "notice-hint" }, problem.hint)
-    : hasText(hintKey) && h("p", { class: "notice-hint", t: hintKey });
-  const fields = (problem.fields ?? []).map((item) => h("li", {}, `${item.field}: ${item.message}`));
+  const cause = causeOf(problem.code, problem.engine);
+  const fix = fixOf(problem.code, problem.engine);
   return h(
     "div",
     { class: "notice notice-error", role: "alert" },
@@ -36,14 +41,35 @@ export function problemBox(problem, { actions = [] } = {}) {
     h(
       "div",
       { class: "notice-body" },
-      h("p", { class: "notice-title", t: problemTitleKey(problem.code) }),
-      problem.detail && h("p", {}, problem.detail),
-      fields.length > 0 && h("ul", {}, ...fields),
-      hint,
+      h("p", { class: "notice-title", t: cause }),
+      problem.detail && problem.detail !== t(...cause) && h("p", { class: "in-english", lang: "en" }, problem.detail),
+      h("p", { class: "notice-hint", t: fix }),
+      problemDetails(problem, t(...fix)),
       h("div", { class: "notice-actions" }, ...actions, copyableCode(problem.code)),
     ),
   );
 }
+
+/** @param {Problem} problem @param {string} fix  what is said already */
+function problemDetails({ detail, hint, reference, fields = [] }, fix) {
+  const words = [
+    detail && h("p", { class: "not-in-english", lang: "en" }, detail),
+    fields.length > 0 && h("ul", { lang: "en" }, ...fields.map((item) => h("li", {}, `${item.field}: ${item.message}`))),
+    hint && hint !== fix && h("p", { lang: "en" }, hint),
+    reference && h("p", { t: ["problem.reference", { id: reference }] }),
+  ].filter((child) => child instanceof Node);
+  if (!words.length) return null;
+  const box = details(...words);
+  box.classList.toggle("not-in-english", words.length === 1 && Boolean(detail));
+  return box;
+}
+
+/**
+ * What only some want to read: folded.
+ * @param {...import("../lib/dom.js").Child} content
+ */
+export const details = (...content) =>
+  h("details", { class: "server-words" }, h("summary", { t: "problem.details" }), ...content);
 
 /** @param {string} code */
 function copyableCode(code) {

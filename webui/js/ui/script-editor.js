@@ -5,7 +5,7 @@ import { h, fill } from "../lib/dom.js";
 import { bindText, t } from "../lib/i18n.js";
 import { duration, number } from "../lib/format.js";
 import { countCharacters, estimateSeconds, guessLanguage } from "../lib/text.js";
-import { form, MAX_SCRIPT_CHARS } from "../state/form.js";
+import { form } from "../state/form.js";
 import { displayName, library } from "../state/library.js";
 import { defaultVoice } from "./voices.js";
 
@@ -36,7 +36,7 @@ export class ScriptEditor extends HTMLElement {
       this.#text.focus();
     });
     form.addEventListener("change", () => this.#update());
-    library.addEventListener("voices", () => this.#update());
+    for (const news of ["voices", "limits"]) library.addEventListener(news, () => this.#update());
     document.addEventListener("localechange", () => this.#update());
     this.#update();
   }
@@ -50,12 +50,13 @@ export class ScriptEditor extends HTMLElement {
     const { script, speed } = form.value;
     if (this.#text.value !== script) this.#text.value = script;
     const size = countCharacters(script);
-    const over = size > MAX_SCRIPT_CHARS;
+    const most = library.limits.max_script_chars;
+    const over = size > most;
     this.#text.setAttribute("aria-invalid", String(over));
     this.#example.hidden = script.trim() !== "";
     if (size === 0) bindText(this.#count, "script.count_empty");
-    else if (size > MAX_SCRIPT_CHARS * NEAR_LIMIT)
-      bindText(this.#count, "script.count_of", { n: number(size), max: number(MAX_SCRIPT_CHARS) });
+    else if (size > most * NEAR_LIMIT)
+      bindText(this.#count, "script.count_of", { n: number(size), max: number(most) });
     else bindText(this.#count, "script.count", { n: number(size), time: duration(estimateSeconds(script, speed)) });
     this.#count.classList.toggle("is-over", over);
     this.#updateHint();

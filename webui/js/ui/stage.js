@@ -6,7 +6,7 @@ import { bindText, t } from "../lib/i18n.js";
 import { ago, percent } from "../lib/format.js";
 import { firstLine } from "../lib/text.js";
 import { isActive, jobs } from "../state/jobs.js";
-import { engineTitle } from "../state/library.js";
+import { engineTitle, library } from "../state/library.js";
 import { closeJob, openJobId } from "../state/route.js";
 import { announce } from "./announce.js";
 import { icon } from "./icons.js";
@@ -35,6 +35,7 @@ export class Stage extends HTMLElement {
     addEventListener("hashchange", () => void this.#route(true));
     addEventListener("popstate", () => void this.#route(false));
     jobs.addEventListener("change", () => this.#update());
+    library.addEventListener("engines", () => this.#update());
     document.addEventListener("localechange", () => this.#update());
     void this.#route(false);
   }

@@ -8,7 +8,7 @@ import { library } from "../state/library.js";
 import { announce } from "./announce.js";
 import { acceptFiles } from "./file-drop.js";
 import { icon } from "./icons.js";
-import { asProblem, problemBox } from "./problem.js";
+import { asProblem, details, problemBox } from "./problem.js";
 
 export function openVoiceClone() {
   const dialog = new CloneDialog();
@@ -116,7 +116,7 @@ class CloneDialog {
         "div",
         { class: "notice notice-draft", role: "status" },
         icon("info"),
-        h("div", { class: "notice-body" }, h("p", { class: "notice-title", t: ["clone.done", { name: voice.name }] }), h("p", {}, voice.notice)),
+        h("div", { class: "notice-body" }, h("p", { class: "notice-title", t: ["clone.done", { name: voice.name }] }), h("p", { t: "notice.voice_not_cloned" }), details(h("p", { lang: "en" }, voice.notice))),
       ),
     );
     const done = h("button", { type: "button", class: "button button-primary", t: "dialog.done", onclick: () => this.element.close() });

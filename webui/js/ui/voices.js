@@ -66,7 +66,8 @@ export class Voices extends HTMLElement {
     fill(
       this.#list,
       ...rows,
-      rows.length === 0 && h("p", { class: "quiet", t: group === "own" ? "voices.own_empty" : "voices.none" }),
+      // Nothing is said before the voices have come.
+      rows.length === 0 && library.voices.length > 0 && h("p", { class: "quiet", t: group === "own" ? "voices.own_empty" : "voices.none" }),
       group === "own" &&
         h("button", { type: "button", class: "button button-block", t: "voices.add", onclick: () => openVoiceClone() }, icon("plus")),
     );
