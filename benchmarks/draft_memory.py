@@ -21,11 +21,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def default_portrait(folder: Path) -> Path:
     """A public-domain photograph (NASA) from scikit-image, a development dependency."""
-    import skimage.data
+    from skimage import data
     from PIL import Image
 
     path = folder / "portrait.png"
-    Image.fromarray(skimage.data.astronaut()).save(path)
+    Image.fromarray(data.astronaut()).save(path)  # type: ignore[no-untyped-call]
     return path
 
 

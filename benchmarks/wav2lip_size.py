@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -45,7 +46,7 @@ class GraphBuilder:
         self.parameters += values.size
         return name
 
-    def _node(self, kind: str, inputs: list[str], **attributes: object) -> str:
+    def _node(self, kind: str, inputs: list[str], **attributes: Any) -> str:
         name = f"x{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, inputs, [name], **attributes))
         return name
@@ -92,14 +93,15 @@ class GraphBuilder:
         )
         self.macs += out * channels * 9 * height * width
         y = self._node("Relu", [y])
-        self.shapes[y] = (out, *((n - 1) * stride - 2 * pad + 3 + extra for n in (height, width)))
+        rows, columns = ((n - 1) * stride - 2 * pad + 3 + extra for n in (height, width))
+        self.shapes[y] = (out, rows, columns)
         return y
 
     def join(self, first: str, second: str) -> str:
         """Concatenation of channels."""
         y = self._node("Concat", [first, second], axis=1)
         channels = self.shapes[first][0] + self.shapes[second][0]
-        self.shapes[y] = (channels, *self.shapes[first][1:])
+        self.shapes[y] = (channels, self.shapes[first][1], self.shapes[first][2])
         return y
 
 

@@ -38,11 +38,11 @@ def handler(ffmpeg_path: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    import skimage.data
+    from skimage import data
 
     place = tmp_path_factory.mktemp("inputs")
     portrait = place / "portrait.png"
-    Image.fromarray(skimage.data.astronaut()).save(portrait)
+    Image.fromarray(data.astronaut()).save(portrait)  # type: ignore[no-untyped-call]
     sound = np.concatenate([np.zeros(4800), voiced(SECONDS - 0.4), np.zeros(4800)])
     audio = write_wav(place / "speech.wav", sound)
     timings = write_timings(place / "timings.json", spell("pɑmɑbɑ"))

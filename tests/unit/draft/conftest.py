@@ -81,9 +81,9 @@ def models() -> Models:
 @pytest.fixture(scope="session")
 def photo() -> NDArray[np.uint8]:
     """A frontal photograph, RGB 512x512: Eileen Collins, NASA, public domain."""
-    import skimage.data
+    from skimage import data
 
-    return np.asarray(skimage.data.astronaut(), np.uint8)
+    return np.asarray(data.astronaut(), np.uint8)  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture(scope="session")

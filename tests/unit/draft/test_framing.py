@@ -52,7 +52,7 @@ def test_a_square_has_the_size_asked_for(photo: Photo, face: Face, size: int) ->
 
 
 def test_the_source_aspect_keeps_the_picture_whole(photo: Photo, face: Face) -> None:
-    wide = np.ascontiguousarray(cv2.copyMakeBorder(photo, 0, 1, 300, 301, cv2.BORDER_REPLICATE))
+    wide = np.asarray(cv2.copyMakeBorder(photo, 0, 1, 300, 301, cv2.BORDER_REPLICATE), np.uint8)
     moved = Face(face.points + np.array([300.0, 0, 0]), face.score, face.presence)
     framing = frame_portrait(wide, moved, "source", 512)
     assert framing.frame.shape == (512, 1112, 3)

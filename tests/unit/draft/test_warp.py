@@ -17,7 +17,7 @@ def bump(dx: float, dy: float, width: float = 25.0) -> F32:
     nodes = GRID.nodes()
     weight = np.exp(-(((nodes - nodes.mean(axis=0)) / width) ** 2).sum(axis=1))
     field = weight[:, None] * np.array([dx, dy])
-    return field.reshape(GRID.rows, GRID.columns, 2).astype(np.float32)
+    return np.asarray(field.reshape(GRID.rows, GRID.columns, 2), np.float32)
 
 
 def test_a_spline_passes_through_its_points() -> None:
