@@ -6,6 +6,7 @@ from fastapi import APIRouter, FastAPI
 
 from backend.api import avatars, events, jobs, queue, session, system, voices
 from backend.api.errors import problems
+from backend.api.openapi_document import install_openapi
 from backend.models.codes import ErrorCode
 
 # Any address may answer these; what belongs to one address stands at its route.
@@ -23,7 +24,8 @@ def install_routes(app: FastAPI) -> None:
     api = APIRouter(prefix="/api", responses=_ANYWHERE)
     for module in (session, voices, avatars, events, jobs, queue, system):
         api.include_router(module.router)
-    app.include_router(system.health_router)
+    app.include_router(system.health_router, responses=_ANYWHERE)
     app.include_router(api)
+    install_openapi(app)
     # An address with a slash too many is unknown like any other; a redirect would be an answer nobody expects.
     app.router.redirect_slashes = False
