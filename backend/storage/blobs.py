@@ -1,8 +1,9 @@
 """Bytes on disk that survive a power cut: written beside their place, synced, then renamed into it.
 
-Runs in the service process; every disk call runs on a thread. Order of a durable write: data, fsync of
-the file, rename, fsync of the folder (man 2 fsync: "does not necessarily ensure that the entry in the
-directory containing the file has also reached disk"). Only then may a row name the file.
+Runs in the service process; every disk call runs on a thread. Order of a durable write: a new folder is
+synced into its parent, data, fsync of the file, rename, fsync of the folder (man 2 fsync: "does not
+necessarily ensure that the entry in the directory containing the file has also reached disk"). Only then
+may a row name the file.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class _Partial:
         self._file: BinaryIO | None = None
 
     def open(self) -> None:
-        self._target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self._target.parent)
         with self._lock:
             self._file = self._path.open("xb")
 
@@ -148,7 +149,7 @@ class BlobStore:
             found = None
         if found is None or not inside or not stat.S_ISREG(found.st_mode) or found.st_size == 0:
             raise StoreError(ErrorCode.NO_OUTPUT, "The engine left no file where it said it would.")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         with source.open("r+b") as file:
             digest, size = _hash_file(file)
             os.fsync(file.fileno())
@@ -221,6 +222,14 @@ def _hash_file(file: BinaryIO) -> tuple[str, int]:
         digest.update(chunk)
         size += len(chunk)
     return digest.hexdigest(), size
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it; each new name is synced, so that a power cut cannot take it back."""
+    missing = [path for path in (folder, *folder.parents) if not path.is_dir()]
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True)
+        _sync_folder(path.parent)
 
 
 def replace_durably(source: Path, target: Path) -> None:

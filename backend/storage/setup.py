@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from backend.models.codes import ErrorCode
+from backend.storage.blobs import make_folder
 from backend.storage.errors import StoreUnusable
 
 LOCK_NAME = ".lock"
@@ -71,7 +72,7 @@ def prepare_directories(data_dir: Path, logs_dir: Path) -> DataLayout:
     )
     try:
         for folder in folders:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
     except OSError as error:
         raise StoreUnusable(
             ErrorCode.INTERNAL_ERROR,

@@ -94,7 +94,7 @@ async def sweep_orphans(
             if await blobs.delete(item.rel_path):
                 count += 1
                 freed += item.size_bytes
-    await run_on_thread(lambda: _drop_empty_folders(blobs.root / "outputs"))
+    await run_on_thread(lambda: _drop_empty_folders(blobs.root / "outputs", now_s - min_age_s))
     return SweepReport(count, freed)
 
 
@@ -129,8 +129,9 @@ def _entries(folder: Path) -> list[str]:
         return []
 
 
-def _drop_empty_folders(folder: Path) -> None:
+def _drop_empty_folders(folder: Path, older_than_s: float) -> None:
     for name in _entries(folder):
-        # A folder that is not empty refuses, and that is the check.
+        # A folder that is not empty refuses, and that is the check. A fresh one is about to be filled.
         with contextlib.suppress(OSError):
-            (folder / name).rmdir()
+            if (folder / name).stat().st_mtime < older_than_s:
+                (folder / name).rmdir()

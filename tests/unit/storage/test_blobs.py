@@ -97,7 +97,7 @@ async def test_bytes_are_synced_before_the_name_and_the_folder_after_it(
     blobs: BlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
-    real_fsync, real_replace = os.fsync, Path.replace
+    real_fsync, real_replace, real_mkdir = os.fsync, Path.replace, Path.mkdir
 
     def fsync(descriptor: int) -> None:
         order.append("sync folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "sync file")  # noqa: PTH112
@@ -107,16 +107,25 @@ async def test_bytes_are_synced_before_the_name_and_the_folder_after_it(
         order.append("rename")
         return real_replace(self, target)
 
+    def mkdir(self: Path, *arguments: Any, **options: Any) -> None:
+        order.append("new folder")
+        real_mkdir(self, *arguments, **options)
+
+    source = tmp_path / "work" / "made.bin"
+    source.parent.mkdir(parents=True)
+    source.write_bytes(b"made")
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(Path, "replace", replace)
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    new_folder = ["new folder", "sync folder"]  # its own name must reach the disk too
     await blobs.write_bytes(b"x", "uploads/file_1.bin")
+    assert order == [*new_folder, "sync file", "rename", "sync folder"]
+    order.clear()
+    await blobs.write_bytes(b"x", "uploads/file_2.bin")
     assert order == ["sync file", "rename", "sync folder"]
     order.clear()
-    source = tmp_path / "work" / "made.bin"
-    source.parent.mkdir()
-    source.write_bytes(b"made")
     await blobs.adopt(source, "outputs/job_1/made.bin")
-    assert order == ["sync file", "rename", "sync folder", "sync folder"]
+    assert order == [*new_folder, *new_folder, "sync file", "rename", "sync folder", "sync folder"]
 
 
 async def test_an_attempts_file_is_moved_hashed_into_its_place(blobs: BlobStore, tmp_path: Path) -> None:
