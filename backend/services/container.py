@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -87,6 +88,7 @@ async def running_services(
         lock = InstanceLock(layout.data)
         await asyncio.to_thread(lock.acquire)
         stack.callback(lock.release)
+        started_s = time.time()
         stack.callback(configure_logging(layout.logs, settings.log_level))
         app_logger.info("starting %s with data in %s", boot_id, layout.data)
 
@@ -95,10 +97,11 @@ async def running_services(
         stack.push_async_callback(store.close)
         stack.callback(bus.close)
 
-        await clear_work(store.blobs)
         await access.load(settings, store.settings)
         notes = WorkerNotes(store.workers, boot_id)
         await sweep_left_overs(store.workers, boot_id)
+        # After the sweep: a process that is left over could fill an attempt's folder again.
+        await clear_work(store.blobs)
         stack.push_async_callback(notes.settle)
 
         catalog = Catalog(ASSETS_DIR)
@@ -108,9 +111,10 @@ async def running_services(
         for name, title in CPU_WORKERS.items():
             if name not in team:
                 team[name] = cpu_worker(name, title, settings, ffmpeg=binary, clock=clock, notes=notes)
+        # Together, not one after the other: a stop has 10 s for all.
+        stack.push_async_callback(_stop_all, tuple(team.values()))
         for worker in team.values():
             await worker.start()
-            stack.push_async_callback(worker.stop)
 
         services, dispatcher = _wire(
             settings,
@@ -131,7 +135,7 @@ async def running_services(
             app_logger.warning("jobs of a crashed service: %s", report)
         stop_listening = bus.listen(lambda _events: dispatcher.wake())
         stack.callback(stop_listening)
-        housekeeper = Housekeeper(store, on_death=on_death)
+        housekeeper = Housekeeper(store, started_s=started_s, on_death=on_death)
         await housekeeper.start()
         stack.push_async_callback(housekeeper.stop)
         await dispatcher.start()
@@ -139,6 +143,10 @@ async def running_services(
         app_logger.info("ready")
         yield services
         app_logger.info("stopping")
+
+
+async def _stop_all(workers: Sequence[EngineWorker]) -> None:
+    await asyncio.gather(*(worker.stop() for worker in workers))
 
 
 def _wire(

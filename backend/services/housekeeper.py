@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from backend.models.errors import ProductError
 from backend.storage.store import Store
-from backend.storage.sweep import purge_deleted, sweep_orphans
+from backend.storage.sweep import ORPHAN_AGE_S, purge_deleted, sweep_orphans
 from backend.utils.logger import app_logger
 
 # A crash between a file and its row is rare; an hour of a few stray megabytes hurts nobody.
@@ -16,10 +16,15 @@ EVERY_S = 3600.0
 
 
 class Housekeeper:
-    """Unlinks what rows call deleted and what no row knows."""
+    """Unlinks what rows call deleted and what no row knows.
 
-    def __init__(self, store: Store, *, on_death: Callable[[BaseException], None]) -> None:
+    `started_s`: when this service took its data folder, s since 1970. What is older and has no row was left
+    by a crash, so the first round need not wait until it has come of age.
+    """
+
+    def __init__(self, store: Store, *, started_s: float, on_death: Callable[[BaseException], None]) -> None:
         self._store = store
+        self._started_s = started_s
         self._on_death = on_death
         self._task: asyncio.Task[None] | None = None
 
@@ -42,10 +47,14 @@ class Housekeeper:
             self._on_death(error)
 
     async def _loop(self) -> None:
+        now_s = time.time()
+        min_age_s = max(0.0, now_s - self._started_s)
         while True:
             try:
                 purged = await purge_deleted(self._store.files, self._store.blobs)
-                swept = await sweep_orphans(self._store.files, self._store.blobs, now_s=time.time())
+                swept = await sweep_orphans(
+                    self._store.files, self._store.blobs, now_s=now_s, min_age_s=min_age_s
+                )
             except ProductError as error:
                 # A busy database or a locked file: the next round meets it again.
                 app_logger.warning("tidying up was put off: %s", error.detail)
@@ -54,3 +63,4 @@ class Housekeeper:
                 if freed:
                     app_logger.info("tidied up %d files, %d bytes", purged.files + swept.files, freed)
             await asyncio.sleep(EVERY_S)
+            now_s, min_age_s = time.time(), ORPHAN_AGE_S
