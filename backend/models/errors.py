@@ -27,7 +27,10 @@ class ProductError(Exception):
     """An error with a stable code, one sentence for a person, and what to do about it.
 
     `detail` and `hint` reach the caller: they name no local path and carry no traceback.
+    `temporary`: nothing is wrong with the request or the job; the same will do a little later.
     """
+
+    temporary = False
 
     def __init__(
         self,

@@ -21,10 +21,14 @@ from backend.utils.logger import app_logger
 LEASE_MS = 8 * 24 * 3600 * 1000
 # Even without a wake-up the queue is looked at this often, in case a wake-up was lost.
 POLL_S = 5.0
-# A stop waits this long for engines to let go of their jobs.
-STOP_WITHIN_S = 8.0
+# A stop waits this long for engines to let go of their jobs; the workers themselves are ended after it,
+# and all together has to stay below 10 s.
+STOP_WITHIN_S = 3.0
 # A store that is busy or full is asked again after this pause.
 STORE_RETRY_S = 2.0
+PUT_BACK_MESSAGE = (
+    "The database could not be written for a while; the job goes on from its last finished stage."
+)
 
 
 class Dispatcher:
@@ -81,9 +85,10 @@ class Dispatcher:
             running.cancel.set()
 
     def _watch(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled():
-            return
-        error = task.exception()
+        if task not in self._runners:
+            return  # stopped in good order
+        # Nobody but `stop` may cancel a runner; one that ended so is as dead as one that raised.
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is not None:
             app_logger.critical("%s died", task.get_name(), exc_info=error)
             self._on_death(error)
@@ -94,12 +99,12 @@ class Dispatcher:
             self._wake.clear()
             try:
                 claimed = await self._store.claim(lease_owner, lease_ms=LEASE_MS)
+                if claimed is None:
+                    await self._sleep()
+                    continue
             except ProductError as error:
                 app_logger.error("the queue cannot be read: %s", error.detail)
                 await asyncio.sleep(STORE_RETRY_S)
-                continue
-            if claimed is None:
-                await self._sleep()
                 continue
             running = RunningJob(claimed)
             self._running[running.job_id] = running
@@ -112,15 +117,21 @@ class Dispatcher:
                 # The store refused the last word on this job; it is put back and tried again later.
                 app_logger.error("job %s could not be settled: %s", running.job_id, error.detail)
                 await self._put_back(claimed.fence)
-                await asyncio.sleep(STORE_RETRY_S)
             finally:
                 del self._running[running.job_id]
 
     async def _put_back(self, fence: Fence) -> None:
-        try:
-            await self._store.release(fence)
-        except StaleAttempt:
-            app_logger.debug("job %s was settled after all", fence.job_id)
+        """As soon as the store takes it: until then this runner has nothing better to do."""
+        while True:
+            await asyncio.sleep(STORE_RETRY_S)
+            try:
+                await self._store.release(fence, message=PUT_BACK_MESSAGE)
+                return
+            except StaleAttempt:
+                app_logger.debug("job %s was settled after all", fence.job_id)
+                return
+            except ProductError as error:
+                app_logger.error("job %s cannot be put back yet: %s", fence.job_id, error.detail)
 
     async def _sleep(self) -> None:
         """Until woken, until a delayed job falls due, or for one poll."""

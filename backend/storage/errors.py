@@ -24,6 +24,8 @@ class StoreError(ProductError):
 class StoreBusy(StoreError):
     """Another program holds the database for longer than we are willing to wait."""
 
+    temporary = True
+
 
 class StoreUnusable(StoreError):
     """The store cannot be opened; `detail` says why and `hint` what to do. Meant for start-up."""

@@ -15,6 +15,7 @@ from backend.models.records import AttemptOutcome, EventType, Fence, JobRecord
 from backend.storage import job_queue_sql as sql
 from backend.storage.db import Transaction
 from backend.storage.job_fence import (
+    STOPPED_MESSAGE,
     Artifacts,
     check_fence,
     close_hop,
@@ -197,11 +198,11 @@ class JobEndings(JobTables):
 
         return await self._db.write(body)
 
-    async def release(self, fence: Fence) -> JobRecord:
-        """running -> queued without counting a loss: the service stops in good order."""
+    async def release(self, fence: Fence, *, message: str = STOPPED_MESSAGE) -> JobRecord:
+        """running -> queued without counting a loss: the job could not go on, and not by its own fault."""
 
         async def body(transaction: Transaction) -> JobRecord:
             job = await check_fence(transaction, fence)
-            return await release_job(transaction, job, fence, self._clock.now_ms())
+            return await release_job(transaction, job, fence, self._clock.now_ms(), message=message)
 
         return await self._db.write(body)

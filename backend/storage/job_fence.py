@@ -19,6 +19,7 @@ from backend.storage.db import Transaction
 from backend.storage.job_rows import append_event, dump, insert_file, job_from_row
 
 CANCELLED_MESSAGE = "Cancelled."
+STOPPED_MESSAGE = "The service was stopped; the job goes on at the next start."
 Artifacts = Sequence[tuple[str, NewFile]]
 
 
@@ -178,10 +179,11 @@ async def finish_stage(
         )
 
 
-async def release_job(transaction: Transaction, job: JobRecord, fence: Fence, now: int) -> JobRecord:
+async def release_job(
+    transaction: Transaction, job: JobRecord, fence: Fence, now: int, *, message: str = STOPPED_MESSAGE
+) -> JobRecord:
     """Put a running job back, or end it when a cancel was requested."""
     if job.cancel_requested_at is not None:
         return await end_cancelled(transaction, fence, now)
     await close_hop(transaction, job.job_id, AttemptOutcome.RELEASED, now)
-    message = "The service was stopped; the job goes on at the next start."
     return await requeue(transaction, fence, EventType.RELEASED, now, message=message)
