@@ -121,6 +121,10 @@ class WorkerSupervisor:
                 result = await session.execute(request, report, cancelled)
             except EngineFailure as failure:
                 self._note_failure(session, failure)
+                if session.poisoned and session.is_alive:
+                    # Its memory is given back by its end alone: whoever hears of the failure may start
+                    # another engine at once.
+                    await asyncio.wait({self._retire(session, STOP_GRACE_S)})
                 raise
             else:
                 self._policy.succeeded()
@@ -245,13 +249,14 @@ class WorkerSupervisor:
         if session.is_alive and (session.poisoned or worn):
             self._retire(session, STOP_GRACE_S)
 
-    def _retire(self, session: WorkerSession, grace_s: float) -> None:
+    def _retire(self, session: WorkerSession, grace_s: float) -> asyncio.Task[None]:
         """Let a worker go in the background; the next one waits for its end."""
         if self._session is session:
             self._session = None
         task = asyncio.create_task(session.close(grace_s), name=f"retire-{session.worker_id}")
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
+        return task
 
     async def _watch_idle(self) -> None:
         while True:
