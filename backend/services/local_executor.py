@@ -24,6 +24,7 @@ from backend.services.job_progress import SPANS, StageProgress
 from backend.services.speech_service import SpeechService
 from backend.services.stage_runner import DRAFT_NOTICE, STAGE_MESSAGES, StageInput, StageOutput, StageRunner
 from backend.services.voice_service import NOT_CLONED_NOTICE, VoiceService
+from backend.storage.errors import translate_os
 from backend.storage.jobs import JobStore
 from backend.utils.clock import Clock
 from backend.utils.logger import app_logger, job_context, worker_logger
@@ -32,6 +33,8 @@ from backend.utils.logger import app_logger, job_context, worker_logger
 RETRY_DELAY_MS = 1_000
 # A network download is worth a longer pause.
 BACKOFF_DELAY_MS = 30_000
+# The worker that looks at a portrait in the script stage.
+PORTRAIT_ENGINE = "draft"
 DISK_FULL_REASON = "The disk is full. Free some space, then resume the queue."
 
 
@@ -60,12 +63,13 @@ class LocalExecutor:
         fence = running.claimed.fence
         with job_context(fence.job_id):
             try:
-                await self._run_stages(running)
+                try:
+                    await self._run_stages(running)
+                except JobCancelled:
+                    await self._store.finish_cancelled(fence)
+                    app_logger.info("cancelled")
             except StaleAttempt:
                 app_logger.warning("attempt %d no longer owns the job; nothing was written", fence.attempt)
-            except JobCancelled:
-                await self._store.finish_cancelled(fence)
-                app_logger.info("cancelled")
             finally:
                 await asyncio.to_thread(shutil.rmtree, self._job_dir(fence), ignore_errors=True)
 
@@ -87,10 +91,23 @@ class LocalExecutor:
             try:
                 await self._run_stage(running, view, request, stage)
             except ProductError as error:
+                if error.temporary:
+                    # The database is held by another program: the job did nothing wrong and goes back.
+                    raise
                 await self._handle_failure(fence, stage, error)
                 return
             except StaleAttempt:
                 raise
+            except JobCancelled as error:
+                if running.cancel.is_set():
+                    raise
+                app_logger.exception("stage %s says that it was cancelled, but nobody asked for it", stage)
+                await self._handle_failure(fence, stage, _unexpected(error))
+                return
+            except OSError as error:
+                app_logger.exception("a file of stage %s could not be used", stage)
+                await self._handle_failure(fence, stage, translate_os(error))
+                return
             except Exception as error:  # noqa: BLE001 - a foreign adapter may raise anything
                 # Whatever broke, the job must still end or move on, and the log must say why.
                 app_logger.exception("unexpected error in stage %s", stage)
@@ -181,6 +198,9 @@ class LocalExecutor:
                 )
             except StaleAttempt:
                 app_logger.debug("progress of an attempt that ended meanwhile was dropped")
+            except ProductError as error:
+                # The next one will be written; what the stage itself writes at its end must be.
+                app_logger.warning("progress was not written: %s", error.detail)
 
         return StageProgress(stage, floor=view.job.progress, clock=self._clock, write=write)
 
@@ -226,8 +246,18 @@ class LocalExecutor:
         )
         policy = POLICIES.get(error.code, FailurePolicy.NEVER)
         if policy is FailurePolicy.PAUSE_QUEUE:
+            # Not the engine's fault: another one would meet the same disk. Nothing more is started.
             await self._store.pause(DISK_FULL_REASON)
-        if error.code not in INPUT_CODES and policy.retries and not _was_retried(view, stage):
+            await self._store.fail(
+                fence, error.code, error.detail, hint=error.hint, outcome=outcome, exit_code=exit_code
+            )
+            app_logger.error("failed: %s; the queue is paused", error.code)
+            return
+        engine = _engine_asked(view, stage)
+        if error.code not in INPUT_CODES and policy.retries and not _was_retried(view, stage, engine):
+            if all(hop.outcome is not None for hop in view.attempts):
+                # A stage of ours opens no hop; without its row each failure would look like the first.
+                await self._store.begin_attempt(fence, stage, engine)
             backoff = policy is FailurePolicy.BACKOFF
             await self._store.retry_later(
                 fence,
@@ -270,16 +300,22 @@ async def _warm(adapter: BaseEngineAdapter) -> None:
         app_logger.exception("%s could not be warmed", adapter.name)
 
 
-def _was_retried(view: JobView, stage: StageName) -> bool:
+def _engine_asked(view: JobView, stage: StageName) -> str:
+    """Whose failure this is in the rows of the job."""
+    if stage is StageName.SPEECH:
+        return SpeechService.engine
+    return PORTRAIT_ENGINE if stage is StageName.SCRIPT else view.job.selected_engine
+
+
+def _was_retried(view: JobView, stage: StageName, engine: str) -> bool:
     """Whether this engine has already failed at this stage of this job before the hop that is open now."""
-    engine = view.job.selected_engine if stage is StageName.VIDEO else SpeechService.engine
     return any(
         hop.stage is stage and hop.engine == engine and hop.outcome is AttemptOutcome.FAILED
         for hop in view.attempts
     )
 
 
-def _unexpected(error: Exception) -> EngineFailure:
+def _unexpected(error: BaseException) -> EngineFailure:
     return EngineFailure(
         ErrorCode.INTERNAL_ERROR,
         f"Something unexpected went wrong ({type(error).__name__}).",

@@ -19,6 +19,7 @@ from backend.models.codes import ErrorCode, StageName
 from backend.models.errors import EngineFailure
 from backend.models.job import JobCreate
 from backend.models.records import JobView, NewFile
+from backend.services.adapter_call import call_adapter
 from backend.services.avatar_service import AvatarService
 from backend.services.engine_router import DRAFT_ENGINES
 from backend.services.file_keeper import FileKeeper
@@ -134,39 +135,30 @@ class StageRunner:
         output_path = given.work_dir / SILENT_FILE
         given.report(None, f"Generating frames with {adapter.title or adapter.name}")
         timings = view.artifact(TIMINGS_FILE)
-        try:
-            await asyncio.wait_for(
-                adapter.process_job(
-                    job_id,
-                    request.voice_id,
-                    request.avatar_url,
-                    await self._script_text(view),
-                    audio_path=self._path(view, AUDIO_FILE),
-                    avatar_path=await self._portrait(view, request),
-                    output_path=output_path,
-                    settings={
-                        "aspect": request.output.aspect,
-                        "resolution": request.output.resolution,
-                        "face_index": request.face_index,
-                        "seed": view.job.seed,
-                        "prompt": request.prompt,
-                        "wangp_model": request.wangp_model,
-                        "timings_path": self._path(view, TIMINGS_FILE) if timings else None,
-                        "attempt": given.attempt,
-                        "work_dir": given.work_dir,
-                        "deadline_s": self._deadline_s,
-                    },
-                    report=given.report,
-                    cancelled=given.cancelled,
-                ),
-                timeout=self._deadline_s + DEADLINE_GRACE_S,
-            )
-        except (TimeoutError, asyncio.TimeoutError) as error:
-            raise EngineFailure(
-                ErrorCode.TIMEOUT,
-                f"The engine did not finish within {self._deadline_s:.0f} s.",
-                hint="Shorten the script, or raise JOB_DEADLINE_S in .env.",
-            ) from error
+        work = adapter.process_job(
+            job_id,
+            request.voice_id,
+            request.avatar_url,
+            await self._script_text(view),
+            audio_path=self._path(view, AUDIO_FILE),
+            avatar_path=await self._portrait(view, request),
+            output_path=output_path,
+            settings={
+                "aspect": request.output.aspect,
+                "resolution": request.output.resolution,
+                "face_index": request.face_index,
+                "seed": view.job.seed,
+                "prompt": request.prompt,
+                "wangp_model": request.wangp_model,
+                "timings_path": self._path(view, TIMINGS_FILE) if timings else None,
+                "attempt": given.attempt,
+                "work_dir": given.work_dir,
+                "deadline_s": self._deadline_s,
+            },
+            report=given.report,
+            cancelled=given.cancelled,
+        )
+        await call_adapter(work, deadline_s=self._deadline_s + DEADLINE_GRACE_S, cancelled=given.cancelled)
         if not await asyncio.to_thread(_is_non_empty_file, output_path):
             raise EngineFailure(
                 ErrorCode.NO_OUTPUT,
