@@ -126,7 +126,13 @@ def _language(request: Request) -> str:
 async def _on_product_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ProductError)  # noqa: S101 - registered for this type alone
     return problem_response(
-        error.code, error.detail, hint=error.hint, fields=error.fields, language=_language(request)
+        error.code,
+        error.detail,
+        # Not the caller's fault and soon over: 503 with Retry-After, whatever the code stands for elsewhere.
+        status=HTTPStatus.SERVICE_UNAVAILABLE if error.temporary else None,
+        hint=error.hint,
+        fields=error.fields,
+        language=_language(request),
     )
 
 

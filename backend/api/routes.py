@@ -17,6 +17,8 @@ _ANYWHERE = problems(
     ErrorCode.TOO_LARGE,
     ErrorCode.DISK_FULL,
     ErrorCode.INTERNAL_ERROR,
+    # Another program holds the database for longer than a request waits.
+    statuses=(503,),
 )
 
 

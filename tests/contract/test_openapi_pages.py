@@ -32,7 +32,7 @@ ANYWHERE = {
         ErrorCode.DISK_FULL,
         ErrorCode.INTERNAL_ERROR,
     )
-}
+} | {503}  # another program holds the database
 ENGINE_CANNOT_WORK = int(status_of(ErrorCode.ENGINE_UNAVAILABLE))
 
 
