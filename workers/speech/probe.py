@@ -32,7 +32,7 @@ _BELOW_TOP_DB = 30.0
 # Pauses inside speech up to this long count as speech, bursts shorter than this do not.
 _BRIDGE_FRAMES = 15
 _MIN_BURST_FRAMES = 5
-# A sample this close to full scale was cut off by the recorder.
+# Samples this close to full scale were cut off by the recorder.
 _CLIP_LEVEL = 0.997
 _SILENT_DB = -120.0
 
@@ -48,7 +48,7 @@ def run_probe(task: Task, context: TaskContext, *, ffmpeg: str) -> dict[str, Any
     argv = command(
         ffmpeg,
         *media_input(task.inputs["audio"], demuxers=AUDIO_DEMUXERS),
-        "-map", "0:a:0", "-t", f"{MAX_DECODED_S:g}", "-ac", "1", "-ar", str(SAMPLE_RATE), "-f", "f32le", "pipe:1",
+        "-map", "0:a:0", "-t", f"{MAX_DECODED_S:g}", "-ac", "1", "-ar", str(SAMPLE_RATE), "-f", "s16le", "pipe:1",
     )  # fmt: skip
     rest = np.zeros(0, np.float32)
     try:
@@ -57,8 +57,9 @@ def run_probe(task: Task, context: TaskContext, *, ffmpeg: str) -> dict[str, Any
             while chunk := child.read(_READ_BYTES):
                 context.raise_if_cancelled()
                 pending += chunk
-                whole = len(pending) // 4 * 4
-                samples = np.nan_to_num(np.frombuffer(pending[:whole], "<f4")).astype(np.float32)
+                whole = len(pending) // 2 * 2
+                # 16 bits also because ffmpeg scales a mix of channels to full range only for whole numbers.
+                samples = (np.frombuffer(pending[:whole], "<i2") / np.float32(32768)).astype(np.float32)
                 pending = pending[whole:]
                 wav.write(samples)
                 peak = max(peak, float(np.max(np.abs(samples), initial=0.0)))

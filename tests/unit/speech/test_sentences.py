@@ -29,6 +29,7 @@ def split(text: str) -> list[str]:
         ("At 5 p.m. we left. Fine.", ["At 5 p.m. we left.", "Fine."]),
         ("真的吗？！好。", ["真的吗？！", "好。"]),
         ("Version 1.2.3 is out.", ["Version 1.2.3 is out."]),
+        ("See https://a.example/x?y=1 now? Yes.", ["See https://a.example/x?y=1 now?", "Yes."]),
         ("   \n\n ", []),
     ],
 )

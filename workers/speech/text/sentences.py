@@ -125,6 +125,8 @@ _MAY_END = frozenset(
         "max",
     ]
 )
+# A question mark inside a web address asks nothing.
+_ADDRESS_BEFORE = re.compile(r"(?:://|www\.)[!-~]*\Z")
 _WORD_BEFORE = re.compile(r"[A-Za-z][A-Za-z.]*\Z")
 
 
@@ -182,6 +184,10 @@ def _sentence_end(text: str, start: int, position: int) -> int | None:
     if character in "\n\r\u2028\u2029":
         return position + 1
     if character in _HARD_STOPS:
+        if character in "!?" and _ADDRESS_BEFORE.search(text, max(start, position - 200), position):
+            following = text[position + 1 : position + 2]
+            if following.isascii() and following.isalnum():
+                return None
         return _after_closers(text, position + 1)
     if character == "." and _is_full_stop(text, start, position):
         return _after_closers(text, position + 1)
