@@ -120,6 +120,7 @@ class NewJob:
     inputs: Mapping[str, str] = field(default_factory=dict)
     draft: bool = False
     notice: Mapping[str, Any] | None = None
+    batch_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,7 @@ class JobRecord:
     notice: Mapping[str, Any] | None
     result_file_id: str | None
     retry_of: str | None
+    batch_id: str | None
     error_code: ErrorCode | None
     error_message: str | None
     error_hint: str | None

@@ -10,10 +10,10 @@ FENCED = "job_id = :job_id AND attempt = :attempt AND lease_owner = :lease_owner
 INSERT_JOB = """
 INSERT INTO jobs (job_id, owner, title, search_text, priority, request_json, request_sha256, idempotency_key,
                   engine_plan_json, selected_engine, fallback_reason, seed, draft, notice_json, retry_of,
-                  created_at, updated_at)
+                  batch_id, created_at, updated_at)
 VALUES (:job_id, :owner, :title, :search_text, :priority, :request_json, :request_sha256, :idempotency_key,
         :engine_plan_json, :selected_engine, :fallback_reason, :seed, :draft, :notice_json, :retry_of,
-        :now, :now)
+        :batch_id, :now, :now)
 RETURNING *
 """
 
@@ -242,6 +242,19 @@ INSERT_EVENT = """
 INSERT INTO job_events (job_id, type, data_json, at) VALUES (:job_id, :type, :data_json, :now) RETURNING event_id
 """
 
+# The outbox: one row for each registered webhook that wants the event, one for the webhook that the job names.
+# The message's id is made here, so it stays the same however often it is sent.
+QUEUE_DELIVERIES = """
+INSERT INTO webhook_deliveries (message_id, hook_id, url, job_id, type, due_at, created_at)
+SELECT 'msg_' || lower(hex(randomblob(16))), h.hook_id, NULL, :job_id, :type, :now, :now FROM webhooks h
+WHERE EXISTS (SELECT 1 FROM json_each(h.events_json) WHERE value = :type)
+UNION ALL
+SELECT 'msg_' || lower(hex(randomblob(16))), NULL, json_extract(j.request_json, '$.webhook.url'), j.job_id, :type,
+  :now, :now FROM jobs j
+WHERE j.job_id = :job_id AND json_extract(j.request_json, '$.webhook.url') IS NOT NULL
+  AND EXISTS (SELECT 1 FROM json_each(j.request_json, '$.webhook.events') WHERE value = :type)
+"""
+
 EVENTS_SINCE = """
 SELECT event_id, job_id, type, data_json, at FROM job_events WHERE event_id > :last_id
 ORDER BY event_id LIMIT :limit
@@ -264,6 +277,7 @@ _LIST_FILTER = """
        IN (SELECT value FROM json_each(:keys)))
   AND (:engine IS NULL OR selected_engine = :engine)
   AND (:owner IS NULL OR owner = :owner)
+  AND (:batch IS NULL OR batch_id = :batch)
   AND (:q IS NULL OR search_text LIKE :q ESCAPE '\\' OR title LIKE :q ESCAPE '\\' OR job_id = :exact)
 """
 

@@ -14,6 +14,7 @@ from typing import Any
 from backend.models.codes import ErrorCode, JobState, StageName, StageState
 from backend.models.file_records import FileRecord, NewFile
 from backend.models.records import (
+    TERMINAL_EVENTS,
     ArtifactRecord,
     AttemptOutcome,
     AttemptRecord,
@@ -88,6 +89,7 @@ def job_from_row(row: Row) -> JobRecord:
         notice=json.loads(row["notice_json"]) if row["notice_json"] else None,
         result_file_id=row["result_file_id"],
         retry_of=row["retry_of"],
+        batch_id=row["batch_id"],
         error_code=ErrorCode(row["error_code"]) if row["error_code"] else None,
         error_message=row["error_message"],
         error_hint=row["error_hint"],
@@ -155,13 +157,15 @@ def event_from_row(row: Row) -> EventRecord:
 
 
 async def append_event(transaction: Transaction, job: JobRecord, kind: EventType, now: int) -> None:
-    """Write the event beside the change it tells of; it is announced after the commit."""
+    """Write the event beside the change it tells of, and what webhooks are owed; announced after the commit."""
     row = await transaction.one(
         sql.INSERT_EVENT,
         {"job_id": job.job_id, "type": kind.value, "data_json": dump(event_payload(job)), "now": now},
     )
     if row is None:  # pragma: no cover - INSERT ... RETURNING always returns its row
         raise AssertionError("the event row was not written")
+    if kind in TERMINAL_EVENTS:
+        await transaction.run(sql.QUEUE_DELIVERIES, {"job_id": job.job_id, "type": f"job.{kind}", "now": now})
     transaction.events.append(NewEvent(event_id=row["event_id"], job_id=job.job_id, type=kind))
 
 

@@ -42,6 +42,7 @@ def _insert_params(new: NewJob, *, retry_of: str | None, now: int) -> dict[str, 
         "draft": int(new.draft),
         "notice_json": dump_or_none(dict(new.notice) if new.notice is not None else None),
         "retry_of": retry_of,
+        "batch_id": new.batch_id,
         "now": now,
     }
 

@@ -7,14 +7,9 @@ in `job_queue.py` (who runs what), `job_transitions.py` and `job_endings.py` (wh
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Iterable
-from typing import Literal
 
-from backend.models.codes import ErrorCode, JobState, JobStatus
-from backend.models.errors import FieldError, RequestError
+from backend.models.codes import JobState, JobStatus
 from backend.models.records import (
     EventRecord,
     JobPage,
@@ -24,6 +19,7 @@ from backend.models.records import (
     stored_keys,
 )
 from backend.storage import job_queue_sql as sql
+from backend.storage.cursors import MAX_PAGE, Order, make_cursor, read_cursor
 from backend.storage.job_endings import JobEndings
 from backend.storage.job_lifecycle import JobLifecycle
 from backend.storage.job_queue import JobQueue
@@ -31,14 +27,8 @@ from backend.storage.job_rows import dump, event_from_row, job_from_row, view_fr
 from backend.storage.job_tables import JobTables, job_not_found
 from backend.storage.job_transitions import JobTransitions
 
-Order = Literal["desc", "asc"]
-
-# A page longer than this costs more to send than to ask for again.
-MAX_PAGE = 100
 # One reading of events for a stream that has fallen behind; it asks again for the rest.
 MAX_EVENTS = 500
-# Larger than any `seq`: the newest-first list starts above it.
-_BEYOND_LAST = 2**62
 
 
 class JobReads(JobTables):
@@ -63,6 +53,7 @@ class JobReads(JobTables):
         *,
         statuses: Iterable[JobStatus] | None = None,
         engine: str | None = None,
+        batch_id: str | None = None,
         q: str | None = None,
         owner: str | None = None,
         order: Order = "desc",
@@ -75,13 +66,13 @@ class JobReads(JobTables):
         belongs to the order it was made for. Raises `validation_failed` for a cursor we did not make.
         """
         limit = max(1, min(limit, MAX_PAGE))
-        after = _read_cursor(cursor, order) if cursor else (_BEYOND_LAST if order == "desc" else 0)
         rows = await self._db.all(
             sql.LIST_NEWEST_FIRST if order == "desc" else sql.LIST_OLDEST_FIRST,
             {
-                "after": after,
+                "after": read_cursor(cursor, order),
                 "keys": None if statuses is None else dump(stored_keys(statuses)),
                 "engine": engine,
+                "batch": batch_id,
                 "owner": owner,
                 "q": f"%{_escape_like(q)}%" if q else None,
                 "exact": q,
@@ -90,7 +81,7 @@ class JobReads(JobTables):
         )
         jobs = tuple(job_from_row(row) for row in rows[:limit])
         more = len(rows) > limit
-        return JobPage(jobs=jobs, next_cursor=_make_cursor(jobs[-1].seq, order) if more else None)
+        return JobPage(jobs=jobs, next_cursor=make_cursor(jobs[-1].seq, order) if more else None)
 
     async def queue_positions(self) -> dict[str, int]:
         """Job id to place in the queue (1 is next), for all that wait."""
@@ -140,21 +131,3 @@ class JobStore(JobReads, JobQueue, JobTransitions, JobEndings, JobLifecycle):
 
 def _escape_like(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-
-
-def _make_cursor(seq: int, order: Order) -> str:
-    return base64.urlsafe_b64encode(f'["{order}",{seq}]'.encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str, order: Order) -> int:
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        made_for, seq = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        if made_for == order and type(seq) is int and 0 <= seq <= _BEYOND_LAST:
-            return seq
-    except (ValueError, TypeError, RecursionError, binascii.Error):
-        pass
-    message = "Use next_cursor of the page before, with the same order."
-    raise RequestError(
-        ErrorCode.VALIDATION_FAILED, "The cursor is not one of ours.", fields=(FieldError("cursor", message),)
-    )

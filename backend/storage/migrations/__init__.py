@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from backend.storage.migrations import m0001_initial
+from backend.storage.migrations import m0001_initial, m0002_batches_webhooks
 from backend.storage.migrations.runner import Migration
 
 # Append only: a database counts how many of these it has seen in `PRAGMA user_version`.
-MIGRATIONS: tuple[Migration, ...] = (m0001_initial.upgrade,)
+MIGRATIONS: tuple[Migration, ...] = (m0001_initial.upgrade, m0002_batches_webhooks.upgrade)

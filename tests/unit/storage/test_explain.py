@@ -43,7 +43,7 @@ def history(tmp_path_factory: pytest.TempPathFactory):
 PARAMS = {
     "lease_owner": "b", "lease_ms": 1, "now": 1, "engines": None, "job_id": "job_00000001", "attempt": 1,
     "owner": "", "key": "k", "last_id": 1, "limit": 10, "boot": "b", "after": 100, "keys": None, "engine": None,
-    "q": None, "exact": None, "percent": 1.0, "stage": None, "message": None, "eta_s": None, "expires": 1,
+    "batch": None, "q": None, "exact": None, "percent": 1.0, "stage": None, "message": None, "eta_s": None, "expires": 1,
     "before": 1, "file_ids": "[]",
 }  # fmt: skip
 

@@ -12,6 +12,9 @@ import pytest
 from backend.storage.errors import StoreUnusable
 from backend.storage.migrations import MIGRATIONS
 from backend.storage.migrations.runner import APPLICATION_ID, KEEP_BACKUPS, migrate
+from backend.storage.setup import prepare_directories
+from backend.storage.store import open_store
+from backend.utils.clock import ManualClock
 
 # One SQL dump per old schema, `schema_v<number>.sql`, committed with the migration that leaves it behind.
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -73,14 +76,31 @@ def test_every_old_schema_has_a_fixture() -> None:
 def test_every_old_database_upgrades_to_the_schema_of_a_fresh_one(tmp_path: Path) -> None:
     fresh = tmp_path / "fresh.db"
     make(fresh)
-    # The first dump comes with the second migration; a fresh database stands in until then.
-    dumps = {path.stem: path.read_text(encoding="utf-8") for path in FIXTURES.glob("schema_v*.sql")}
-    for name, dump in dumps.items():
-        old = tmp_path / f"{name}.db"
+    for path in FIXTURES.glob("schema_v*.sql"):
+        old = tmp_path / f"{path.stem}.db"
         with closing(sqlite3.connect(old)) as connection:
-            connection.executescript(dump)
+            connection.executescript(path.read_text(encoding="utf-8"))
         assert make(old) is not None
-        assert schema_of(old) == schema_of(fresh), name
+        assert schema_of(old) == schema_of(fresh), path.stem
+
+
+async def test_jobs_of_schema_1_go_on_living_after_the_upgrade(tmp_path: Path) -> None:
+    layout = prepare_directories(tmp_path / "data", tmp_path / "logs")
+    with closing(sqlite3.connect(layout.database)) as connection:
+        connection.executescript((FIXTURES / "schema_v1.sql").read_text(encoding="utf-8"))
+        connection.execute("DELETE FROM settings_kv")  # the queue of the fixture is paused
+        connection.commit()
+    store = await open_store(layout, ManualClock())
+    try:
+        done = await store.jobs.get_view("job_succeeded00")
+        assert (done.job.title, done.job.idempotency_key, done.job.batch_id) == ("六月公告", "order-7", None)
+        assert [item.file.deleted_at for item in done.artifacts] == [None] * 4
+        claimed = await store.jobs.claim("boot-b", lease_ms=1000)
+        assert claimed is not None
+        assert claimed.job.job_id == "job_waiting0000"
+        assert len((await store.jobs.delete("job_succeeded00")).files) == 4
+    finally:
+        await store.close()
 
 
 def test_a_dump_is_enough_to_bring_an_old_database_back(tmp_path: Path) -> None:
