@@ -7,6 +7,7 @@ known to be safe is guarded (Ray CVE-2025-62593 was a deny list that forgot DELE
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -38,17 +39,16 @@ BODY_GRACE_S = 30.0
 BODY_MIN_BYTES_PER_S = 16 << 10
 
 
+# RFC 9110 7.2: uri-host with an optional port, and nothing that only a URL has. Names are ASCII on the wire.
+_HOST_HEADER = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{0,5}))?", re.IGNORECASE | re.ASCII)
+
+
 def split_host(value: str) -> str | None:
     """The host of a Host header, lower case, without port or brackets; None when malformed."""
-    try:
-        parts = urlsplit(f"//{value}")
-        host = parts.hostname
-        _ = parts.port
-    except ValueError:
+    match = _HOST_HEADER.fullmatch(value)
+    if match is None or int(match[2] or 0) > 0xFFFF:
         return None
-    if host is None or parts.username is not None or parts.path or parts.query or parts.fragment:
-        return None
-    return host
+    return match[1].strip("[]").lower()
 
 
 class HostPolicy:
