@@ -1,0 +1,37 @@
+"""Every address of the service, from its own OpenAPI document, with ids filled in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from backend.main import create_app
+from tests.support.studio import settings_in
+
+DOCUMENT: dict[str, Any] = create_app(settings_in(Path("unused"))).openapi()
+ROUTES = sorted(
+    (method.upper(), path) for path, operations in DOCUMENT["paths"].items() for method in operations
+)
+UNSAFE = [(method, path) for method, path in ROUTES if method not in ("GET", "HEAD", "OPTIONS")]
+PATH_PARAMETERS = sorted(
+    (method, path, parameter["name"])
+    for path, operations in DOCUMENT["paths"].items()
+    for method, operation in operations.items()
+    for parameter in operation.get("parameters", ())
+    if parameter["in"] == "path"
+    for method in [method.upper()]
+)
+
+
+def filled(path: str, job_id: str, **others: str) -> str:
+    """`/api/jobs/{job_id}` with ids that exist; `others` win."""
+    known = {
+        "job_id": job_id,
+        "voice_id": "voice_builtinafheart",
+        "avatar_id": "avatar_builtinaria",
+        "name": "audio.wav",
+    }
+    for name, value in {**known, **others}.items():
+        path = path.replace(f"{{{name}}}", value)
+    assert "{" not in path, "a parameter without an example"
+    return path
