@@ -106,7 +106,7 @@ def type_of(schema: dict[str, Any]) -> str:
         return f"`{_literal(schema['const'])}`"
     if "enum" in schema:
         return "one of " + ", ".join(f"`{_literal(value)}`" for value in schema["enum"])
-    if "contentMediaType" in schema:
+    if "contentMediaType" in schema or schema.get("format") == "binary":
         return "file"
     kind = str(schema.get("type", "any"))
     if kind == "array":
