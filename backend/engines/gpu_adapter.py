@@ -31,7 +31,7 @@ class GpuEngineAdapter(BaseEngineAdapter):
                 "NOT_INSTALLED",
                 ErrorCode.ENGINE_NOT_INSTALLED,
                 f"{self.title} is not installed on this machine.",
-                f"Run {self.installer} in the project folder (it needs an NVIDIA GPU), then restart.",
+                f"Its installer, {self.installer}, comes with a later release; until then choose the draft engine.",
             )
         if not self._handler.is_file():
             return Readiness(

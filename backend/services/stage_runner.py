@@ -39,7 +39,7 @@ RESULT_FILE = "video.mp4"
 # An adapter that ignores its deadline is stopped this long after it, s.
 DEADLINE_GRACE_S = 30.0
 
-DRAFT_NOTICE = "This is a draft made on the CPU. For a final video, install a GPU engine (see Engines) and retry the job."
+DRAFT_NOTICE = "This is a draft made on the CPU. A GPU engine makes the final video: see Engines, then retry the job with it."
 
 
 @dataclass(frozen=True)
