@@ -159,17 +159,19 @@ class AvatarService:
             text = text.removeprefix(prefix)
         try:
             path = (root / text).resolve()
-        except (OSError, ValueError) as error:
+            if not path.is_relative_to(root) or path == root:
+                raise _outside()
+            # Asked only now: the answer must not tell whether a file outside exists.
+            size = path.stat().st_size if path.is_file() else None
+        except (OSError, ValueError) as error:  # too long a name, NUL, a loop of links
             raise _outside() from error
-        if not path.is_relative_to(root) or path == root:
-            raise _outside()
-        if not path.is_file():
+        if size is None:
             raise InputError(
                 ErrorCode.AVATAR_NOT_FOUND,
                 "There is no such picture in data/uploads.",
                 hint="Put the picture into data/uploads, or upload it with POST /api/avatars.",
             )
-        if path.stat().st_size > self._max_bytes:
+        if size > self._max_bytes:
             raise InputError(
                 ErrorCode.TOO_LARGE,
                 f"The picture is larger than {self._max_bytes >> 20} MiB.",
