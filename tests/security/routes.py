@@ -23,10 +23,10 @@ PATH_PARAMETERS = sorted(
 )
 
 
-def filled(path: str, job_id: str, **others: str) -> str:
+def filled(path: str, a_job: str, **others: str) -> str:
     """`/api/jobs/{job_id}` with ids that exist; `others` win."""
     known = {
-        "job_id": job_id,
+        "job_id": a_job,
         "voice_id": "voice_builtinafheart",
         "avatar_id": "avatar_builtinaria",
         "name": "audio.wav",
