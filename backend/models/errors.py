@@ -1,11 +1,12 @@
 """The error tree of the product.
 
-    ProductError                 code + sentence + fix; becomes one RFC 9457 problem on the wire
-    ├── RequestError             the caller can mend it: unknown id, bad field, too large
-    ├── InputError               the media or the address given cannot be used
-    └── EngineFailure            an engine could not do its part; decides retry and fallback
-    JobCancelled (BaseException) a cancel travelling up; never swallowed by `except Exception`
-    StaleAttempt                 a write by an attempt that no longer owns the job (the fence)
+ProductError                 code + sentence + fix; becomes one RFC 9457 problem on the wire
+├── RequestError             the caller can mend it: unknown id, bad field, too large
+│   └── UnknownId            no such batch or webhook (404; the closed list has no code of its own)
+├── InputError               the media or the address given cannot be used
+└── EngineFailure            an engine could not do its part; decides retry and fallback
+JobCancelled (BaseException) a cancel travelling up; never swallowed by `except Exception`
+StaleAttempt                 a write by an attempt that no longer owns the job (the fence)
 """
 
 from __future__ import annotations
@@ -49,6 +50,13 @@ class ProductError(Exception):
 
 class RequestError(ProductError):
     """The request itself is at fault."""
+
+
+class UnknownId(RequestError):
+    """There is no batch or webhook of this id. Kinds with a code of their own (job_not_found) use that."""
+
+    def __init__(self, detail: str, *, hint: str) -> None:
+        super().__init__(ErrorCode.VALIDATION_FAILED, detail, hint=hint)
 
 
 class InputError(ProductError):

@@ -25,16 +25,16 @@ _KNOWN = (
 )
 # Spared beside the holders: inputs of ended jobs that a retry would need, unless the user deleted the
 # voice or avatar that the file belongs to.
-COLLECTABLE = """
-SELECT * FROM files WHERE deleted_at IS NULL AND created_at < :before
+UNNEEDED = """
+FROM files WHERE deleted_at IS NULL AND created_at < :before
   AND NOT EXISTS (SELECT 1 FROM file_holders h WHERE h.file_id = files.file_id)
   AND (NOT EXISTS (SELECT 1 FROM job_inputs i JOIN jobs j USING (job_id)
                    WHERE i.file_id = files.file_id AND j.deleted_at IS NULL)
        OR EXISTS (SELECT 1 FROM voices v WHERE v.file_id = files.file_id)
        OR EXISTS (SELECT 1 FROM avatars p WHERE p.file_id = files.file_id)
        OR EXISTS (SELECT 1 FROM avatars p WHERE p.source_file_id = files.file_id))
-ORDER BY created_at LIMIT :limit
 """
+COLLECTABLE = f"SELECT * {UNNEEDED} ORDER BY created_at LIMIT :limit"
 MARK_DELETED = """
 UPDATE files SET deleted_at = :now
 WHERE deleted_at IS NULL AND file_id IN (SELECT value FROM json_each(:file_ids))

@@ -48,17 +48,8 @@ class JobLifecycle(JobTables):
         """
 
         async def body(transaction: Transaction) -> JobRecord:
-            now = self._clock.now_ms()
-            params = {"job_id": job_id, "now": now, "message": CANCELLED_MESSAGE}
-            row = await transaction.one(sql.CANCEL_QUEUED, params)
-            if row is not None:
-                job = job_from_row(row)
-                await append_event(transaction, job, EventType.CANCELLED, now)
-                return job
-            row = await transaction.one(sql.FLAG_CANCEL, {"job_id": job_id, "now": now})
-            if row is not None:
-                job = job_from_row(row)
-                await append_event(transaction, job, EventType.CANCEL_REQUESTED, now)
+            job = await self.ask_to_stop(transaction, job_id, self._clock.now_ms())
+            if job is not None:
                 return job
             row = await transaction.one(sql.BY_ID, {"job_id": job_id})
             if row is None:

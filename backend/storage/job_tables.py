@@ -10,6 +10,7 @@ from backend.models.errors import RequestError
 from backend.models.records import EventType, JobRecord, NewJob
 from backend.storage import job_queue_sql as sql
 from backend.storage.db import Database, Transaction
+from backend.storage.job_fence import CANCELLED_MESSAGE
 from backend.storage.job_rows import append_event, dump, dump_or_none, job_from_row
 from backend.utils.clock import Clock
 
@@ -89,4 +90,19 @@ class JobTables:
             await transaction.run(sql.INSERT_INPUTS, {"job_id": new.job_id, "inputs": dump(dict(new.inputs))})
         job = job_from_row(row)
         await append_event(transaction, job, EventType.QUEUED, now)
+        return job
+
+    async def ask_to_stop(self, transaction: Transaction, job_id: str, now: int) -> JobRecord | None:
+        """Cancel a job that waits, flag one that runs. None: it had ended, was asked before, or never was."""
+        row = await transaction.one(
+            sql.CANCEL_QUEUED, {"job_id": job_id, "now": now, "message": CANCELLED_MESSAGE}
+        )
+        kind = EventType.CANCELLED
+        if row is None:
+            row = await transaction.one(sql.FLAG_CANCEL, {"job_id": job_id, "now": now})
+            kind = EventType.CANCEL_REQUESTED
+        if row is None:
+            return None
+        job = job_from_row(row)
+        await append_event(transaction, job, kind, now)
         return job

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from backend.storage.avatars import AvatarsRepository
+from backend.storage.batches import BatchesRepository
 from backend.storage.blobs import BlobStore
 from backend.storage.db import Database, EventHook, check_sqlite_version
 from backend.storage.files import FilesRepository
@@ -18,9 +19,11 @@ from backend.storage.job_tables import MAX_QUEUED
 from backend.storage.jobs import JobStore
 from backend.storage.migrations import MIGRATIONS
 from backend.storage.migrations.runner import migrate
+from backend.storage.retention import RetentionRepository
 from backend.storage.settings_kv import SettingsRepository
 from backend.storage.setup import DataLayout
 from backend.storage.voices import VoicesRepository
+from backend.storage.webhooks import WebhooksRepository
 from backend.storage.workers import WorkersRepository
 from backend.utils.clock import Clock
 
@@ -31,11 +34,14 @@ class Store:
 
     db: Database
     jobs: JobStore
+    batches: BatchesRepository
+    webhooks: WebhooksRepository
     files: FilesRepository
     voices: VoicesRepository
     avatars: AvatarsRepository
     workers: WorkersRepository
     settings: SettingsRepository
+    retention: RetentionRepository
     blobs: BlobStore
 
     async def close(self) -> None:
@@ -55,13 +61,17 @@ async def open_store(
     await asyncio.to_thread(partial(migrate, layout.database, MIGRATIONS, backups_dir=layout.backups))
     db = Database(layout.database, on_events=on_events)
     await db.open()
+    jobs = JobStore(db, clock, max_queued=max_queued)
     return Store(
         db=db,
-        jobs=JobStore(db, clock, max_queued=max_queued),
+        jobs=jobs,
+        batches=BatchesRepository(db, clock, jobs),
+        webhooks=WebhooksRepository(db, clock),
         files=FilesRepository(db, clock),
         voices=VoicesRepository(db, clock),
         avatars=AvatarsRepository(db, clock),
         workers=WorkersRepository(db, clock),
         settings=SettingsRepository(db, clock),
+        retention=RetentionRepository(db, clock),
         blobs=BlobStore(layout.data),
     )
