@@ -6,6 +6,7 @@ sentence. `voice_probe`: any media file -> `voice.wav` and what can be measured 
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,6 @@ class SpeechHandler:
     def __init__(self) -> None:
         self._setup: WorkerSetup | None = None
         self._engine: SpeechEngine | None = None
-        self._missing: TaskError | None = None
 
     def load(self, setup: WorkerSetup) -> dict[str, Any]:
         """Load and warm the model. A model that is not installed is reported, not raised: probing works without.
@@ -33,10 +33,8 @@ class SpeechHandler:
         The error then comes with the first `speech` task.
         """
         self._setup = setup
-        try:
+        with contextlib.suppress(TaskError):  # comes again with the first `speech` task
             self._ready_engine()
-        except TaskError as error:
-            self._missing = error
         models = [] if self._engine is None else [ENGINE]
         return {
             "engine_version": f"{ENGINE} onnxruntime {importlib.metadata.version('onnxruntime')}",

@@ -67,6 +67,11 @@ def test_dates_and_times(written: str, spoken: str) -> None:
         ("2-3天", "两到三天"),
         ("5-3=2", "五减三等于二"),
         ("5元/斤", "五元每斤"),
+        ("75次/分", "七十五次每分"),
+        ("血压120/80", "血压一百二十 八十"),
+        ("14:30-16:00", "十四点三十分到十六点整"),
+        ("-10°C~5°C", "零下十摄氏度到五摄氏度"),
+        ("201室", "二零一室"),
     ],
 )
 def test_money_percent_decimals_units_ranges(written: str, spoken: str) -> None:
@@ -117,6 +122,7 @@ def test_latin_names_keep_their_letters(written: str, spoken: str) -> None:
 def test_an_address_is_read_to_its_host_and_first_step() -> None:
     assert read("请看 https://www.example.com/docs?x=1&y=2 吧") == "请看 example 点 com 吧"
     assert read("写信到 info@example.com") == "写信到 info 艾特 example 点 com"
+    assert read("写信到info@example.com。") == "写信到 info 艾特 example 点 com 。"
 
 
 @pytest.mark.parametrize(
@@ -169,6 +175,13 @@ def test_tone_sandhi_and_neutral_tones(chinese: Chinese, phrase: str, pinyin: st
         ("觉得", "觉", "jue2"),
         ("还书", "还", "huan2"),
         ("还有", "还", "hai2"),
+        ("看得见", "得", "de5"),
+        ("不得不", "得", "de2"),
+        ("慢慢地走", "地", "de5"),
+        ("轻轻地说", "地", "de5"),
+        ("目的地", "地", "di4"),
+        ("很得意", "得", "de2"),
+        ("得了第一名", "得", "de2"),
         ("处理", "处", "chu3"),
         ("率先", "率", "shuai4"),
         ("效率", "率", "lv4"),

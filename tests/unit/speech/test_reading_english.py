@@ -80,6 +80,11 @@ def test_money_percent_units_fractions_ranges(written: str, spoken: str) -> None
         ("555-123-4567", "five five five, one two three, four five six seven"),
         ("(555) 123-4567", "five five five, one two three, four five six seven"),
         ("555-1234", "five five five, one two three four"),
+        ("+1 (800) 555-0199", "plus one, eight zero zero, five five five, zero one nine nine"),
+        ("16:9", "sixteen to nine"),
+        ("mid-1990s", "mid-nineteen nineties"),
+        ("the U.S. and us", "the US and us"),
+        ("C++ and C#", "C plus plus and C sharp"),
         ("Dr. Smith", "doctor Smith"),
         ("St. Louis", "saint Louis"),
         ("e.g. this", "for example this"),
@@ -125,6 +130,7 @@ def test_words_with_two_readings_follow_their_use(
 def test_abbreviations_are_spelled_and_words_in_capitals_are_not(english: English) -> None:
     assert phonemes(english, "the GPU")[1] == "ʤˌipˌijˈu"
     assert phonemes(english, "CPUs")[0].endswith("z")
+    assert phonemes(english, "the US")[1] == "jˌuˈɛs"
     assert phonemes(english, "NASA")[0] == "nˈæsə"
     assert phonemes(english, "STOP")[0] == "stˈɑp"
 

@@ -10,11 +10,11 @@ import re
 
 from workers.speech.text.rules import Rule
 
-_EMAIL = re.compile(r"(?<![\w.])[A-Za-z0-9][\w.+-]{0,63}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+_EMAIL = re.compile(r"(?<![A-Za-z0-9_.])[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 _TOP_LEVEL = "com|org|net|cn|io|ai|edu|gov|dev|app|co|jp|uk|de|fr|eu|info|me|tv|xyz|html|py|js"
 _URL = re.compile(
     r"(?:https?://|ftp://|www\.)[^\s\u3000-\u303f\u4e00-\u9fff\uff00-\uffef<>\"“”‘’]+"
-    rf"|(?<![\w.@/])[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.(?:{_TOP_LEVEL})(?:/[\w./?=&%#-]*)?(?![\w])",
+    rf"|(?<![A-Za-z0-9_.@/-])[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.(?:{_TOP_LEVEL})(?:/[A-Za-z0-9_./?=&%#-]*)?(?![A-Za-z0-9_])",
     re.IGNORECASE,
 )
 _TRAILING = ".,;:!?)]}'"

@@ -141,6 +141,13 @@ _SHOUTED = frozenset(
         "note",
     ]
 )
+# Names of the trade that no dictionary has and letter rules get wrong.
+_OWN_WORDS = {
+    "wifi": "wˈIfˌI", "json": "ʤˈAsᵊn", "linux": "lˈɪnəks", "ios": "ˌIˌOˈɛs", "kubernetes": "kˌubəɹnˈɛTiz",
+    "sql": "sˈikwəl", "jpeg": "ʤˈApɛɡ", "gif": "ɡˈɪf", "ubuntu": "ʊbˈʊntu", "nginx": "ˈɛnʤɪnˌɛks",
+    "deepseek": "dˈipsˌik", "openai": "ˈOpənˌAˈI", "nvidia": "ɛnvˈɪdiə", "cuda": "kˈudə", "tiktok": "tˈɪktˌɑk",
+    "kokoro": "kˈOkəɹˌO", "ffmpeg": "ˌɛfˌɛfˈɛmpɛɡ", "ai": "ˌAˈI",
+}  # fmt: skip
 _MAX_ACRONYM = 5
 
 
@@ -195,6 +202,8 @@ class English:
         weak = self._weak_form(word, index, following)
         if weak is not None:
             return weak
+        if word.lower() in _OWN_WORDS:
+            return _OWN_WORDS[word.lower()]
         if self._is_acronym(word, shouting):
             return self._acronym(word)
         words = [other.text.lower() if other.text[0].isalpha() else "" for other in tokens]
@@ -230,8 +239,10 @@ class English:
         if not body.isupper() or not body.isascii() or len(body) > _MAX_ACRONYM or not body.isalpha():
             return False
         known = self._entry(body)
-        if known is not None and "NOUN=" not in known and ";" not in known:
-            return False  # "NASA", "AIDS": the dictionary has it in capitals
+        if known is not None and "=" not in known:
+            return (
+                False  # "NASA", "AIDS": the dictionary has it in capitals; "US" and "IT" it only has as words
+            )
         lower = body.lower()
         if shouting or lower in _SHOUTED:
             return self._entry(lower) is None

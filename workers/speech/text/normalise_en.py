@@ -259,7 +259,7 @@ def _number_sign(_: re.Match[str]) -> str:
     return "number "
 
 
-@rule(r"(?<=[A-Za-z])-?(\d+(?:\.\d+)?)(?!\d|\.\d)")
+@rule(r"(?<=[A-Za-z])-?(\d+(?:\.\d+)?)(?!\d|\.\d|s\b)")
 def _after_letters(match: re.Match[str]) -> str:
     """GPT-4, H264, Wan2GP: two digits at most are a number, longer strings are spelled, round ones excepted."""
     short = len(match[1]) <= 2 or "." in match[1] or (match[1].endswith("00") and len(match[1]) == 3)
@@ -281,7 +281,29 @@ def _plain(match: re.Match[str]) -> str:
     return f"{sign}{number(match[2])}{gap}"
 
 
-@rule(r"(?<=[\w)])\s?([+=×÷<>≈≠≤≥±])\s?(?=[\w(-])")
+@rule(r"(?<![\w.])(\d{1,3}):(\d{1,3})(?![\d:])")
+def _ratio(match: re.Match[str]) -> str:
+    return f"{cardinal(match[1])} to {cardinal(match[2])}"
+
+
+@rule(r"\b([A-Za-z]\.){2,}(?!\w)")
+def _initials(match: re.Match[str]) -> str:
+    """U.S. and Ph.D.-like letters: spelled as one abbreviation; a stop that also ends the sentence stays."""
+    stop = "" if match.string[match.end() :].strip() else "."
+    return match[0].replace(".", "").upper() + stop
+
+
+@rule(r"(?<=[A-Za-z])\+\+")
+def _plus_plus(_: re.Match[str]) -> str:
+    return " plus plus"
+
+
+@rule(r"(?<=\b[CF])#")
+def _sharp(_: re.Match[str]) -> str:
+    return " sharp"
+
+
+@rule(r"(?:(?<=[\d)²])|(?<=\b[A-Za-z]))\s?([+=×÷<>≈≠≤≥±])\s?(?=[\w(-])")
 def _operator(match: re.Match[str]) -> str:
     names = {
         "+": "plus", "=": "equals", "×": "times", "÷": "divided by", "<": "is less than", ">": "is greater than",
@@ -333,9 +355,9 @@ def _silent(_: re.Match[str]) -> str:
 
 RULES: tuple[Rule, ...] = (
     addresses.email("at", "dot"), addresses.url("dot", "slash"),
-    _iso_date, _us_date, _month_day, _day_month, _short_month, _clock, _hour, _money, _percent_range, _percent,
+    _iso_date, _us_date, _month_day, _day_month, _short_month, _clock, _hour, _ratio, _money, _percent_range, _percent,
     _telephone, _short_telephone, _version, _week, _fraction, _decade, _ordinal, _year_range, _minus, _range,
-    _measure, _year, _number_sign, _after_letters, _long_string, _plain, _operator, _abbreviation, _saint, _street,
+    _measure, _year, _number_sign, _after_letters, _long_string, _plain, _plus_plus, _sharp, _operator, _abbreviation, _initials, _saint, _street,
     _and, _at, _silent,
 )  # fmt: skip
 

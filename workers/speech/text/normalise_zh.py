@@ -138,7 +138,9 @@ def _hotline(match: re.Match[str]) -> str | None:
 
 
 @rule(r"(?<![\d./])([1-9]\d{0,2})/([1-9]\d{0,2})(?![\d/]|\.\d)")
-def _fraction(match: re.Match[str]) -> str:
+def _fraction(match: re.Match[str]) -> str | None:
+    if int(match[1]) > int(match[2]) > 10:
+        return None  # 血压120/80: two values, not a fraction
     return f"{cardinal(match[2])}分之{cardinal(match[1])}"
 
 
@@ -235,7 +237,23 @@ def _and(_: re.Match[str]) -> str:
     return "和"
 
 
-@rule(r"(?<=[元块斤个人次天年月克米升])/(?=[斤个人次天年月克米升件条只台小公千])")
+@rule(r"(?:(?<=:\d\d)\s?[-~]\s?(?=\d{1,2}:\d\d)|(?<=[\w℃°%])\s?~\s?(?=[-\d]))")
+def _until(_: re.Match[str]) -> str:
+    """14:30-16:00 and -10℃~5℃: ranges of things that the rules above have read one by one."""
+    return "到"
+
+
+@rule(r"(?<![\d.])(\d{3,4})(?=室|房|号房)")
+def _room(match: re.Match[str]) -> str:
+    return digits(match[1])
+
+
+@rule(r"(?<=[A-Za-z])\+\+")
+def _plus_plus(_: re.Match[str]) -> str:
+    return "加加"
+
+
+@rule(r"(?<=[元块斤个人次天年月克米升])/(?=[斤个人次天年月克米升件条只台小公千分秒时])")
 def _per(_: re.Match[str]) -> str:
     return "每"
 
@@ -249,7 +267,7 @@ RULES: tuple[Rule, ...] = (
     addresses.email("艾特", "点"), addresses.url("点", "杠"),
     _iso_date, _year_range, _four_digit_year, _two_digit_year, _decade, _clock, _percent_range, _percent, _money,
     _money_behind, _mobile, _landline, _hotline, _version, _fraction, _score, _minus, _range, _measure, _ordinal,
-    _calendar, _between_letters, _counted, _after_letters, _long_string, _plain, _operator, _and, _per, _silent,
+    _room, _calendar, _between_letters, _counted, _after_letters, _long_string, _plain, _plus_plus, _operator, _until, _and, _per, _silent,
 )  # fmt: skip
 
 

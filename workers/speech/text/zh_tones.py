@@ -12,7 +12,7 @@ from itertools import pairwise
 from workers.speech.text.zh_tone_words import FULL_TONES, NEUTRAL_SECOND
 
 _PARTICLES = frozenset("吗呢吧啊呀哇哪啦嘛呗喽噢哟么")
-_STRUCTURAL = frozenset("的地得")
+_STRUCTURAL = frozenset("的地")
 _ASPECT = frozenset("了着过")
 _DIRECTIONS = frozenset("来去")
 _DIRECTION_HEADS = frozenset("上下进出回过起开")
@@ -77,6 +77,8 @@ def _is_neutral(syllables: list[Syllable], index: int) -> bool:
         return True
     if character in _STRUCTURAL and len(word) == 1:
         return syllable.pinyin[:-1] == "de"
+    if character == "得" and 0 < place < len(word) - 1:
+        return word[place - 1] != "不"  # 看得见, 走得快, but not 不得不
     if character in _ASPECT and len(word) == 1 and index > 0:
         return syllable.pinyin[:-1] in {"le", "zhe"} or (
             character == "过" and syllables[index - 1].tag[:1] == "v"
