@@ -57,7 +57,7 @@ class BaseEngineAdapter(ABC):
 
         Keyword arguments, all given by the executor: `audio_path` (WAV of the speech, 24 kHz mono),
         `avatar_path` (PNG, RGB, upright), `output_path` (where the MP4 must lie when this returns),
-        `settings` (dict: aspect, size, seed, face_index, timings_path, wangp_model, prompt, attempt,
+        `settings` (dict: aspect, resolution, seed, face_index, timings_path, wangp_model, prompt, attempt,
         work_dir, deadline_s), `report(fraction, message)` (fraction 0..1 or None) and `cancelled()`.
 
         The returned URL is only a name. Raise `EngineFailure` for a failure with a code,

@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     job_concurrency: int = Field(1, ge=1, le=16, description="Jobs that run at the same time")
     queue_limit: int = Field(1000, ge=1, le=100_000, description="Jobs that may wait; more are refused")
     cpu_threads: int = Field(0, ge=0, le=256, description="Threads per CPU engine; 0 chooses by the machine")
-    max_script_chars: int = Field(20_000, ge=1, le=1_000_000, description="Longest script accepted")
+    max_script_chars: int = Field(20_000, ge=1, le=100_000, description="Longest script accepted")
     max_image_mib: int = Field(40, ge=1, le=1024, description="Largest portrait accepted, MiB")
     max_audio_mib: int = Field(200, ge=1, le=4096, description="Largest voice sample accepted, MiB")
     job_deadline_s: int = Field(7200, ge=10, le=604_800, description="Longest time one stage may take, s")
