@@ -71,6 +71,9 @@ def build_worker_env(parent: Mapping[str, str], extra: Mapping[str, str] | None 
         env.pop("LD_LIBRARY_PATH", None)
         if "LD_LIBRARY_PATH_ORIG" in parent:
             env["LD_LIBRARY_PATH"] = parent["LD_LIBRARY_PATH_ORIG"]
+        # A worker is this executable again: with these it uses the files that are unpacked already, and its
+        # parent is this process and not a second loader.
+        env.update({name: value for name, value in parent.items() if name.startswith("_PYI_")})
     env["PYTHONNOUSERSITE"] = "1"
     env.update(extra or {})
     return env
