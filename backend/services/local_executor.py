@@ -246,7 +246,9 @@ class LocalExecutor:
         )
         policy = POLICIES.get(error.code, FailurePolicy.NEVER)
         if policy is FailurePolicy.PAUSE_QUEUE:
-            # Not the engine's fault: another one would meet the same disk. Nothing more is started.
+            # Not the engine's fault: another one would meet the same disk. Nothing more is started. What
+            # the stage had written goes first: the database needs room for these very lines.
+            await asyncio.to_thread(shutil.rmtree, self._job_dir(fence), ignore_errors=True)
             await self._store.pause(DISK_FULL_REASON)
             await self._store.fail(
                 fence, error.code, error.detail, hint=error.hint, outcome=outcome, exit_code=exit_code
