@@ -50,7 +50,11 @@ class Server:
             return None
 
     def submit(self) -> str:
-        body = {"voice_id": "voice_builtinafheart", "avatar_url": "avatar_builtinaria", "script_input": SCRIPT}
+        body = {
+            "voice_id": "voice_builtinafheart",
+            "avatar_url": "avatar_builtinaria",
+            "script_input": SCRIPT,
+        }
         answer = httpx.post(f"http://127.0.0.1:{self.port}/api/jobs", json=body, timeout=10, trust_env=False)
         assert answer.status_code == 202
         return str(answer.json()["job_id"])
