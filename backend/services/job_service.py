@@ -75,7 +75,7 @@ class JobService:
             NewJob(
                 job_id=job_id,
                 request=body,
-                request_sha256=_canonical_sha256(body),
+                request_sha256=_canonical_sha256(request),
                 engine_plan=plan.engines,
                 seed=stable_seed(job_id) if request.seed is None else request.seed,
                 title=request.title,
@@ -213,7 +213,10 @@ class JobService:
         return Download(self._files.path(file.rel_path), file.media_type, file.sha256, _safe_name(name))
 
 
-def _canonical_sha256(body: dict[str, object]) -> str:
+def _canonical_sha256(request: JobCreate) -> str:
+    """What was asked for, without what goes without saying: a request that is sent again after an update of
+    the service is still the same, although the new version knows one more field."""
+    body = request.model_dump(mode="json", exclude_defaults=True)
     text = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

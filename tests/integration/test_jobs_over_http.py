@@ -321,6 +321,9 @@ async def test_an_idempotency_key_gives_the_same_job_again(tmp_path: Path) -> No
         again = await studio.http.post("/api/jobs", json=body, headers=headers)
         assert first.json()["job_id"] == again.json()["job_id"]
         assert again.headers["idempotent-replayed"] == "true"
+        spelt_out = {**body, "priority": 0, "output": {"aspect": "1:1"}}
+        same = await studio.http.post("/api/jobs", json=spelt_out, headers=headers)
+        assert same.json()["job_id"] == first.json()["job_id"], "a default that is spelt out changes nothing"
         other = await studio.http.post("/api/jobs", json={**body, "script_input": "Ho"}, headers=headers)
         assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
 
