@@ -31,6 +31,12 @@ async def enqueue_for_ever(store: Store) -> None:
     await asyncio.gather(*(client() for _ in range(8)))
 
 
+async def enqueue_few(store: Store) -> None:
+    """One after the other, each acknowledged before the next."""
+    for _ in range(5):
+        say((await enqueue(store)).job_id)
+
+
 async def work_for_ever(store: Store, boot: str) -> None:
     """Reap, then take jobs through all their stages; each completed job is acknowledged."""
     await store.jobs.reap_lost(boot)
@@ -64,6 +70,8 @@ async def main(mode: str, folder: Path, argument: str) -> None:
     try:
         if mode == "enqueue":
             await enqueue_for_ever(store)
+        elif mode == "enqueue_few":
+            await enqueue_few(store)
         elif mode == "work":
             await work_for_ever(store, argument)
         elif mode == "claim":
