@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def default_portrait(folder: Path) -> Path:
     """A public-domain photograph (NASA) from scikit-image, a development dependency."""
-    from skimage import data
     from PIL import Image
+    from skimage import data
 
     path = folder / "portrait.png"
     Image.fromarray(data.astronaut()).save(path)  # type: ignore[no-untyped-call]

@@ -80,7 +80,7 @@ async def test_names_from_the_settings_are_answered() -> None:
 
 
 def test_on_all_addresses_the_address_reached_is_a_name_but_no_other_is() -> None:
-    policy = HostPolicy("0.0.0.0", ())  # noqa: S104 - a policy, nothing is bound
+    policy = HostPolicy("0.0.0.0", ())
     assert policy.allows("192.168.1.5:8000", "192.168.1.5")
     assert not policy.allows("192.168.1.6:8000", "192.168.1.5")
     assert not policy.allows("0.0.0.0:8000", "127.0.0.1")
