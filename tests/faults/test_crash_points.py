@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.faults.lives import Life, audit_of, life
+from tests.integration.test_library_over_http import png
+from tests.support.twin_worker import write_tone
 
 pytestmark = [
     pytest.mark.slow,
@@ -117,3 +120,34 @@ def test_a_service_that_died_while_starting_starts_the_next_time(tmp_path: Path)
         assert job_id is not None
         assert alive.end_of(job_id)["status"] == "completed"
     assert audit_of(tmp_path, job_id).broken == []
+
+
+@pytest.mark.parametrize(
+    ("address", "point"),
+    [
+        ("/api/avatars", "renamed:/uploads/:1"),
+        ("/api/avatars", "sql:INSERT INTO avatars:1"),
+        ("/api/voice/clone", "renamed:/uploads/:1"),
+        ("/api/voice/clone", "sql:INSERT INTO voices:1"),
+    ],
+)
+def test_an_upload_that_was_never_answered_leaves_no_file_and_no_row(
+    tmp_path: Path, address: str, point: str
+) -> None:
+    tone = tmp_path / "tone.wav"
+    write_tone(tone, 4.0)
+    files = (
+        {"image_file": ("me.png", png())}
+        if "avatars" in address
+        else {"audio_file": ("me.wav", tone.read_bytes())}
+    )
+    with life(tmp_path, "--die", point) as first:
+        with pytest.raises(httpx.TransportError):
+            first.http.post(address, files=files, data={"consent": "true"})
+        first.dies_of_itself()
+    with life(tmp_path) as second:
+        for listing in ("/api/avatars", "/api/voices"):
+            assert all(item["builtin"] for item in second.http.get(listing).json()["data"])
+        second.until(lambda: audit_of(tmp_path).broken == [], "what was left is tidied at the start")
+        assert second.http.post(address, files=files, data={"consent": "true"}).is_success
+    assert audit_of(tmp_path).broken == []

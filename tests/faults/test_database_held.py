@@ -8,11 +8,16 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from backend.models.codes import ErrorCode, StageName
+from backend.models.records import Fence
 from backend.services import dispatcher as dispatcher_module
 from backend.storage import db as db_module
+from backend.storage.errors import StoreBusy
+from backend.storage.jobs import JobStore
 from tests.faults.scenes import reaches
 from tests.support.studio import job_body, running_studio
 
@@ -85,6 +90,27 @@ async def test_when_the_wait_is_over_the_answer_is_503_with_a_time_to_come_again
         assert (await studio.wait_for(job_id))["status"] == "completed"
         listed = (await studio.http.get("/api/jobs")).json()["data"]
         assert [job["job_id"] for job in listed] == [job_id], "the refused one left nothing"
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_stage_whose_end_met_a_held_database_is_not_a_failed_stage_although_it_is_free_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete_stage = JobStore.complete_stage
+    refusals = [StoreBusy(ErrorCode.NOT_READY, "The database is held by another program at the moment.")]
+
+    async def held_once(self: JobStore, fence: Fence, stage: StageName, **more: Any) -> Any:
+        if stage is StageName.VIDEO and refusals:
+            raise refusals.pop()
+        return await complete_stage(self, fence, stage, **more)
+
+    monkeypatch.setattr(JobStore, "complete_stage", held_once)
+    async with running_studio(tmp_path) as studio:
+        view = await studio.wait_for(await studio.submit())
+        assert view["status"] == "completed", view
+        assert not refusals
+        outcomes = [hop["outcome"] for hop in view["attempts"] if hop["stage"] == "video"]
+        assert outcomes == ["released", "succeeded"]
 
 
 @pytest.mark.usefixtures("impatient")

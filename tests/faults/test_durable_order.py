@@ -64,7 +64,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
         return moved
 
     def watched_connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
-        connection = connect(*arguments, **options)
+        connection: sqlite3.Connection = connect(*arguments, **options)
         connection.set_trace_callback(
             lambda sql: disk.note("row", sql) if "INSERT INTO files" in sql else None
         )
