@@ -20,7 +20,7 @@ def named_tests(text: str) -> list[str]:
 
 
 @functools.lru_cache
-def tests_in(path: str) -> dict[str, ast.AST]:
+def defined_in(path: str) -> dict[str, ast.AST]:
     """Every test of a module by name: functions, and classes that Hypothesis makes by assignment."""
     found: dict[str, ast.AST] = {}
     for node in ast.parse((ROOT / path).read_text(encoding="utf-8")).body:
@@ -35,7 +35,7 @@ def tests_in(path: str) -> dict[str, ast.AST]:
 def test_every_test_that_is_named_exists(name: str) -> None:
     path, _, test = name.partition("::")
     assert (ROOT / path).is_file(), path
-    assert test in tests_in(path), f"{path} has no {test}"
+    assert test in defined_in(path), f"{path} has no {test}"
 
 
 def test_the_ten_promises_are_there_in_order() -> None:
@@ -54,7 +54,7 @@ def test_the_fifty_trials_are_there_in_order_and_each_has_its_tests() -> None:
 
 def test_every_test_that_only_windows_can_run_is_named() -> None:
     path = "tests/faults/test_windows.py"
-    assert {f"{path}::{name}" for name in tests_in(path)} <= set(named_tests(TRIALS[-1][2]))
+    assert {f"{path}::{name}" for name in defined_in(path)} <= set(named_tests(TRIALS[-1][2]))
 
 
 def test_words_that_look_like_tests_are_whole_names() -> None:
