@@ -115,6 +115,10 @@ class LocalExecutor:
                 return
             view = await self._store.get_view(fence.job_id)
 
+    def _is_installed(self, engine: str) -> bool:
+        adapter = self._router.adapter(engine)
+        return adapter is not None and adapter.readiness().is_installed
+
     async def _is_engine_missing(self, view: JobView, request: JobCreate, fence: Fence) -> bool:
         """An engine that is not installed hops at once: no speech is made for nothing."""
         if view.stage(StageName.VIDEO).state is StageState.COMPLETED:
@@ -239,7 +243,7 @@ class LocalExecutor:
         worker_logger.warning(
             "stage %s, engine %s: %s: %s%s",
             stage,
-            job.selected_engine,
+            self._engine_of(view, stage) or "none",
             error.code,
             error.detail,
             f"\n{tail}" if tail else "",
@@ -276,10 +280,12 @@ class LocalExecutor:
         )
         if successor is not None and may_follow and error.code not in INPUT_CODES:
             failed, following = self._router.title(job.selected_engine), self._router.title(successor)
+            # An engine that is not there is asked for the record and takes nothing over.
+            what = "takes over" if self._is_installed(successor) else "is asked next"
             await self._store.fall_back(
                 fence,
                 successor,
-                reason=f"{failed}: {error.detail} {following} takes over.",
+                reason=f"{failed}: {error.detail} {following} {what}.",
                 error_code=error.code,
                 error_message=error.detail,
                 outcome=outcome,

@@ -12,13 +12,25 @@ from backend.models.job import JobCreate
 
 
 def check_length(script: str, max_chars: int) -> None:
-    """Raise `validation_failed` when the script is longer than the settings allow."""
+    """Raise `validation_failed` when the script is longer than the settings allow, or holds no word."""
     if len(script) > max_chars:
         raise RequestError(
             ErrorCode.VALIDATION_FAILED,
             f"The script has {len(script)} characters; at most {max_chars} are accepted.",
             hint="Split it into several jobs, or raise MAX_SCRIPT_CHARS in .env.",
             fields=(FieldError("script_input", f"at most {max_chars} characters"),),
+        )
+    check_speakable(script)
+
+
+def check_speakable(script: str) -> None:
+    """Raise `validation_failed` for a script without a single letter or digit: nobody can read it aloud."""
+    if not any(char.isalnum() for char in script):
+        raise RequestError(
+            ErrorCode.VALIDATION_FAILED,
+            "The script holds no word that could be spoken.",
+            hint="Write at least one word.",
+            fields=(FieldError("script_input", "needs at least one letter or digit"),),
         )
 
 

@@ -142,7 +142,7 @@ async def test_infinitetalk_by_name_hops_to_wan2gp_and_leaves_every_reason(tmp_p
             ("wan2gp", "skipped", "engine_not_installed"),
         ]
         assert "InfiniteTalk" in view["fallback_reason"]
-        assert "Wan2GP takes over" in view["fallback_reason"]
+        assert "Wan2GP is asked next" in view["fallback_reason"]
 
 
 async def test_a_topic_without_a_language_model_is_not_made_up(tmp_path: Path) -> None:
@@ -348,6 +348,7 @@ async def test_a_restart_goes_on_from_the_last_finished_stage(tmp_path: Path) ->
         ({"script_input": "   "}, "validation_failed", 422),
         ({"script_input": "x" * 20_001}, "validation_failed", 422),
         ({"script_input": "a\x00b"}, "validation_failed", 422),
+        ({"script_input": "…！？ 🎉 --"}, "validation_failed", 422),
         ({"voice_id": "voice_zzzzzzzz1"}, "voice_not_found", 404),
         ({"voice_id": "../../etc"}, "voice_not_found", 404),
         ({"avatar_url": "avatar_zzzzzzzz1"}, "avatar_not_found", 404),

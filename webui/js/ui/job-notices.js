@@ -20,7 +20,8 @@ export function jobNotices(job) {
     const engine = lastFailure(job)?.engine ?? null;
     boxes.push(problemBox({ ...error, engine, reference: job.job_id }, { actions: [enginesButton()] }));
   }
-  if (job.fallback_reason) boxes.push(fallbackBox(job));
+  // Where the next engine failed too, nothing took over: the error box tells of every try.
+  if (job.fallback_reason && job.status !== "failed") boxes.push(fallbackBox(job));
   if (job.draft || job.notice) boxes.push(draftBox(job));
   return boxes;
 }
