@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from backend.engines.process_tree import ProcessIdentity, sweep_orphans
 from backend.engines.supervisor import WorkerSupervisor
+from backend.engines.worker_lanes import WorkerLanes
+from backend.engines.worker_port import EngineWorker
 from backend.engines.worker_types import WorkerSpec
 from backend.storage.workers import WorkersRepository
 from backend.utils.clock import Clock
@@ -18,6 +21,8 @@ from backend.utils.logger import app_logger, worker_logger
 
 # Loading Kokoro or the face models from a slow disk; a GPU engine has its own figure.
 CPU_START_TIMEOUT_S = 120.0
+# The spare process of an engine goes soon: it is there for a preview while a job runs.
+SPARE_IDLE_S = 60
 
 
 class WorkerNotes:
@@ -74,7 +79,7 @@ async def sweep_left_overs(workers: WorkersRepository, boot_id: str) -> None:
 
 def cpu_worker(
     name: str, title: str, settings: Settings, *, ffmpeg: Path, clock: Clock, notes: WorkerNotes
-) -> WorkerSupervisor:
+) -> EngineWorker:
     """A worker in the service's own venv: `workers/<name>/handler.py`."""
     spec = WorkerSpec(
         name=name,
@@ -94,4 +99,7 @@ def cpu_worker(
         start_timeout_s=CPU_START_TIMEOUT_S,
         idle_unload_s=settings.worker_idle_unload_s,
     )
-    return WorkerSupervisor(spec, log=worker_logger, clock=clock, observer=notes)
+    main = WorkerSupervisor(spec, log=worker_logger, clock=clock, observer=notes)
+    spare_spec = replace(spec, idle_unload_s=min(SPARE_IDLE_S, settings.worker_idle_unload_s or SPARE_IDLE_S))
+    spare = WorkerSupervisor(spare_spec, log=worker_logger, clock=clock, observer=notes)
+    return WorkerLanes(main, spare)
