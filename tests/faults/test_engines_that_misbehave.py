@@ -63,7 +63,11 @@ async def at_work(studio: Studio, engine: FixtureEngine, job_id: str) -> Path:
 
 @pytest.mark.parametrize(
     ("task", "code"),
-    [("segfaults", "worker_crashed"), ("exits", "worker_crashed"), ("is_killed", "worker_killed")],
+    [
+        ("segfaults", "worker_crashed"),
+        pytest.param("exits", "worker_crashed", marks=pytest.mark.slow),
+        pytest.param("is_killed", "worker_killed", marks=pytest.mark.slow),
+    ],
 )
 async def test_a_job_that_kills_its_worker_each_time_is_tried_twice_then_handed_over(
     tmp_path: Path, task: str, code: str
