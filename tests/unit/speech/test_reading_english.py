@@ -52,6 +52,62 @@ def test_years_dates_and_times(written: str, spoken: str) -> None:
 @pytest.mark.parametrize(
     ("written", "spoken"),
     [
+        ("the 21st of May", "the twenty first of May"),
+        ("The 4th of July", "The fourth of July"),
+        ("on 4 July", "on the fourth of July"),
+        ("every 4th of July", "every fourth of July"),
+        ("10:30–11:45", "ten thirty to eleven forty five"),
+        ("8:00-9:30", "eight o'clock to nine thirty"),
+        ("8:15 am - 9:30 pm", "eight fifteen A M to nine thirty P M"),
+        ("9am-5pm", "nine A M to five P M"),
+        ("9/11", "nine eleven"),
+        ("after 9/11, all changed", "after nine eleven, all changed"),
+        ("9/11 of it", "nine elevenths of it"),
+    ],
+)
+def test_dates_with_an_article_and_ranges_of_time(written: str, spoken: str) -> None:
+    assert read(written) == spoken
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("50%-60%", "fifty to sixty percent"),
+        ("50% – 60%", "fifty to sixty percent"),
+        ("3 1/2 cups", "three and a half cups"),
+        ("1 3/4 miles", "one and three quarters miles"),
+        ("2 1/3", "two and one third"),
+        ("5 1/4", "five and a quarter"),
+        ("He is 6'2\" tall", "He is six foot two tall"),
+        ("a 5’11” man", "a five foot eleven man"),
+        ("+44 20 7946 0958", "plus four four, two zero, seven nine four six, zero nine five eight"),
+        ("+442079460958", "plus four four two zero seven nine four six zero nine five eight"),
+        ("call +1 (555) 123-4567", "call plus one, five five five, one two three, four five six seven"),
+        ("+1(555) 123-4567", "plus one, five five five, one two three, four five six seven"),
+        ("+5 degrees", "plus five degrees"),
+    ],
+)
+def test_ranges_mixed_numbers_heights_and_numbers_from_abroad(written: str, spoken: str) -> None:
+    assert read(written) == spoken
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("<b>bold</b>", "bold"),
+        ('See <a href="https://a.example/x">this page</a>.', "See this page ."),
+        ("One<br/>two", "One two"),
+        ("a<b", "a is less than b"),
+        ("x <b> y", "x is less than b is greater than y"),
+    ],
+)
+def test_tags_are_silent_and_comparisons_are_not(written: str, spoken: str) -> None:
+    assert read(written) == spoken
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
         ("$5", "five dollars"),
         ("$1", "one dollar"),
         ("$5.50", "five dollars and fifty cents"),

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 
-from workers.speech.text import addresses
+from workers.speech.text import addresses, markup
 from workers.speech.text.aligned import Aligned
+from workers.speech.text.names_en import ABBREVIATIONS, CURRENCIES, SCALE_WORDS, UNITS
 from workers.speech.text.numbers_en import cardinal, digits, number, ordinal, plural, year
 from workers.speech.text.rules import Rule, apply_rules, rule
 
@@ -31,45 +32,9 @@ _MONTHS = [
 ]
 _SHORT_MONTHS = {name[:3].lower(): name for name in _MONTHS} | {"sept": "September"}
 _MONTH = "|".join([*_MONTHS, *(rf"{name[:3]}\.?" for name in _MONTHS if name != "May"), r"Sept\.?"])
-# sign -> (one, many)
-_UNITS = {
-    "km/h": ("kilometer per hour", "kilometers per hour"), "m/s": ("meter per second", "meters per second"),
-    "mph": ("mile per hour", "miles per hour"), "fps": ("frame per second", "frames per second"),
-    "km": ("kilometer", "kilometers"), "cm": ("centimeter", "centimeters"), "mm": ("millimeter", "millimeters"),
-    "nm": ("nanometer", "nanometers"), "m²": ("square meter", "square meters"), "m": ("meter", "meters"),
-    "ft": ("foot", "feet"), "mi": ("mile", "miles"), "yd": ("yard", "yards"), "lb": ("pound", "pounds"),
-    "lbs": ("pound", "pounds"), "oz": ("ounce", "ounces"), "kg": ("kilogram", "kilograms"),
-    "mg": ("milligram", "milligrams"), "g": ("gram", "grams"), "ml": ("milliliter", "milliliters"),
-    "mL": ("milliliter", "milliliters"), "L": ("liter", "liters"), "ms": ("millisecond", "milliseconds"),
-    "s": ("second", "seconds"), "sec": ("second", "seconds"), "min": ("minute", "minutes"),
-    "h": ("hour", "hours"), "hr": ("hour", "hours"), "hrs": ("hour", "hours"), "KB": ("kilobyte", "kilobytes"),
-    "kB": ("kilobyte", "kilobytes"), "MB": ("megabyte", "megabytes"), "GB": ("gigabyte", "gigabytes"),
-    "TB": ("terabyte", "terabytes"), "MiB": ("mebibyte", "mebibytes"), "GiB": ("gibibyte", "gibibytes"),
-    "Hz": ("hertz", "hertz"), "kHz": ("kilohertz", "kilohertz"), "MHz": ("megahertz", "megahertz"),
-    "GHz": ("gigahertz", "gigahertz"), "W": ("watt", "watts"), "kW": ("kilowatt", "kilowatts"),
-    "kWh": ("kilowatt hour", "kilowatt hours"), "V": ("volt", "volts"), "dB": ("decibel", "decibels"),
-    "℃": ("degree Celsius", "degrees Celsius"), "°C": ("degree Celsius", "degrees Celsius"),
-    "℉": ("degree Fahrenheit", "degrees Fahrenheit"), "°F": ("degree Fahrenheit", "degrees Fahrenheit"),
-    "°": ("degree", "degrees"),
-}  # fmt: skip
-_UNIT = "|".join(re.escape(sign) for sign in sorted(_UNITS, key=len, reverse=True))
-# sign -> (unit one, unit many, part one, part many)
-_CURRENCIES = {
-    "$": ("dollar", "dollars", "cent", "cents"), "US$": ("dollar", "dollars", "cent", "cents"),
-    "€": ("euro", "euros", "cent", "cents"), "£": ("pound", "pounds", "penny", "pence"),
-    "¥": ("yuan", "yuan", "", ""), "₹": ("rupee", "rupees", "paisa", "paise"), "₩": ("won", "won", "", ""),
-}  # fmt: skip
-_CURRENCY = "|".join(re.escape(sign) for sign in sorted(_CURRENCIES, key=len, reverse=True))
-_SCALE_WORDS = {"k": "thousand", "m": "million", "mn": "million", "b": "billion", "bn": "billion"}
+_UNIT = "|".join(re.escape(sign) for sign in sorted(UNITS, key=len, reverse=True))
+_CURRENCY = "|".join(re.escape(sign) for sign in sorted(CURRENCIES, key=len, reverse=True))
 _FRACTIONS = {2: ("half", "halves"), 4: ("quarter", "quarters")}
-_ABBREVIATIONS = {
-    "vs": "versus", "etc": "et cetera", "e.g": "for example", "i.e": "that is", "approx": "approximately",
-    "dept": "department", "fig": "figure", "figs": "figures", "vol": "volume", "jr": "junior", "sr": "senior",
-    "prof": "professor", "gen": "general", "sen": "senator", "rep": "representative", "gov": "governor",
-    "capt": "captain", "sgt": "sergeant", "lt": "lieutenant", "col": "colonel", "rev": "reverend",
-    "hon": "honorable", "pres": "president", "ave": "avenue", "blvd": "boulevard", "inc": "incorporated",
-    "ltd": "limited", "corp": "corporation", "dr": "doctor", "mr": "mister", "mrs": "missus", "ms": "miz",
-}  # fmt: skip
 # Words after which four digits are a year, and words after which they never are.
 _YEAR_CUES = re.compile(
     rf"(?:\b(?:in|since|by|from|until|till|of|year|during|before|after|early|late|mid|circa|c|summer|spring|fall|"
@@ -79,6 +44,12 @@ _YEAR_CUES = re.compile(
 _COUNTED_AFTER = re.compile(
     r"\s+(?!is\b|was\b|has\b|as\b|this\b|its\b)[a-z]+s\b|\s+(?:people|percent|or more)\b|\s*[-–]\s*\w"
 )
+
+# "the 21st of May" has its article, and "last 4 July" needs none.
+_DETERMINER_BEFORE = re.compile(r"\b(?:the|this|that|every|each|last|next|a|my|our)\s+\Z", re.IGNORECASE)
+_CLOCK_BEFORE = re.compile(r"\d(?::[0-5]\d(?:\s?[ap]\.?m\.?)?|\s?[ap]\.?m\.?)\Z", re.IGNORECASE)
+# E.164: a number has at most 15 digits; fewer than seven are no telephone number.
+_TELEPHONE_DIGITS = range(7, 16)
 
 
 def _quantity(text: str, unit: tuple[str, str]) -> str:
@@ -112,7 +83,8 @@ def _month_day(match: re.Match[str]) -> str:
 
 @rule(rf"{_START}([12]\d|3[01]|0?[1-9])(?:st|nd|rd|th)?\s+(?:of\s+)?({_MONTH})\b\.?(?:,?\s+(\d{{4}})(?!\d))?")
 def _day_month(match: re.Match[str]) -> str:
-    spoken = f"the {ordinal(str(int(match[1])))} of {_month(match[2])}"
+    determined = _DETERMINER_BEFORE.search(match.string, 0, match.start())
+    spoken = f"{'' if determined else 'the '}{ordinal(str(int(match[1])))} of {_month(match[2])}"
     return f"{spoken} {year(match[3])}" if match[3] else spoken
 
 
@@ -135,6 +107,19 @@ def _clock(match: re.Match[str]) -> str:
     return _with_half(match, spoken, half)
 
 
+@rule(r"\s?[-–—~]\s?(?=\d{1,2}(?::[0-5]\d|\s?[ap]\.?m\b))", re.IGNORECASE)
+def _until(match: re.Match[str]) -> str | None:
+    """8:00-9:30: the dash between two times of day."""
+    before = match.string[max(0, match.start() - 10) : match.start()]
+    return " to " if _CLOCK_BEFORE.search(before) else None
+
+
+@rule(r"(?<![\w.'])([1-9])\s?['′]\s?(\d|1[01])(?:\"|''|[”″])?(?![\w'])")
+def _feet_and_inches(match: re.Match[str]) -> str:
+    """6'2\" is a height: six foot two."""
+    return f"{cardinal(match[1])} foot {cardinal(match[2])}"
+
+
 def _with_half(match: re.Match[str], spoken: str, half: str | None) -> str:
     """Add A M or P M, and give back the full stop that "p.m." at the end of a sentence has swallowed."""
     if not half:
@@ -150,11 +135,11 @@ def _hour(match: re.Match[str]) -> str:
 
 @rule(rf"(-?)({_CURRENCY})\s?({_NUMBER})(?:\s?(thousand|million|billion|trillion|[kK]|[mM]n?|[bB]n?)\b)?")
 def _money(match: re.Match[str]) -> str:
-    one, many, part_one, part_many = _CURRENCIES[match[2]]
+    one, many, part_one, part_many = CURRENCIES[match[2]]
     amount = match[3].replace(",", "")
     minus = "minus " if match[1] else ""
     if match[4]:
-        scale = _SCALE_WORDS.get(match[4].lower(), match[4])
+        scale = SCALE_WORDS.get(match[4].lower(), match[4])
         return f"{minus}{number(amount)} {scale} {many}"
     whole, _, fraction = amount.partition(".")
     if not fraction or not part_one or len(fraction) > 2:
@@ -168,7 +153,7 @@ def _money(match: re.Match[str]) -> str:
     return minus + " and ".join(parts)
 
 
-@rule(rf"(?:(?<!\w)([-+]))?{_START_DIGIT}({_NUMBER})\s?(?:-|–|—|~|to)\s?({_NUMBER})\s?%")
+@rule(rf"(?:(?<!\w)([-+]))?{_START_DIGIT}({_NUMBER})\s?%?\s?(?:-|–|—|~|to)\s?({_NUMBER})\s?%")
 def _percent_range(match: re.Match[str]) -> str:
     return f"{'minus ' * (match[1] == '-')}{number(match[2])} to {number(match[3])} percent"
 
@@ -179,10 +164,21 @@ def _percent(match: re.Match[str]) -> str:
     return f"{sign}{number(match[2])} percent"
 
 
-@rule(r"(?<![\w.])(?:\+?(\d{1,3})[-. ])?\(?(\d{3})\)?[-. ](\d{3})[-. ](\d{4})(?!\d)")
+@rule(r"(?<![\w.])(?:\+?(\d{1,3})(?:[-. ]|(?=\()))?\(?(\d{3})\)?[-. ](\d{3})[-. ](\d{4})(?!\d)")
 def _telephone(match: re.Match[str]) -> str:
     country = f"plus {digits(match[1])}, " if match[1] else ""
     return country + ", ".join(digits(match[index]) for index in (2, 3, 4))
+
+
+@rule(r"(?<![\w.+])\+(\d{1,3})((?:[-. ]\(?\d{1,5}\)?){2,5}|\d{7,12})(?![\d%]|[.,]\d)")
+def _world_telephone(match: re.Match[str]) -> str | None:
+    """+44 20 7946 0958: the country after a plus, and groups as they are written."""
+    groups = re.findall(r"\d+", match[2])
+    if len(match[1]) + sum(map(len, groups)) not in _TELEPHONE_DIGITS:
+        return None
+    if len(groups) == 1:
+        return f"plus {digits(match[1] + match[2])}"  # where its groups end is not written
+    return ", ".join([f"plus {digits(match[1])}", *map(digits, groups)])
 
 
 @rule(r"(?<![\w.-])(\d{3})-(\d{4})(?![\d-])")
@@ -196,13 +192,32 @@ def _version(match: re.Match[str]) -> str:
     return gap + " point ".join(cardinal(group) for group in match.groups() if group)
 
 
+@rule(r"(?<![\w./])9/11(?![\w/]|\.\d|\s+of\b)")
+def _nine_eleven(_: re.Match[str]) -> str:
+    return "nine eleven"
+
+
+@rule(r"(?<![\w./,])(\d{1,3})\s+([1-9]\d?)/([2-9]|[1-9]\d)(?![\w/]|\.\d)")
+def _mixed_number(match: re.Match[str]) -> str | None:
+    """3 1/2 is three and a half."""
+    if int(match[2]) >= int(match[3]):
+        return None
+    part = _fraction_words(match[2], match[3])
+    article = match[2] == "1" and int(match[3]) in _FRACTIONS
+    return f"{cardinal(match[1])} and {'a ' + part.split(maxsplit=1)[1] if article else part}"
+
+
 @rule(r"(?<![\w./])([1-9]\d?)/([1-9]\d?)(?![\w/]|\.\d)")
 def _fraction(match: re.Match[str]) -> str | None:
     top, bottom = int(match[1]), int(match[2])
     if bottom == 1 or top >= bottom:
         return f"{cardinal(match[1])} over {cardinal(match[2])}" if bottom == 1 else None
-    one, many = _FRACTIONS.get(bottom, (ordinal(match[2]), ordinal(match[2]) + "s"))
-    return f"{cardinal(match[1])} {one if top == 1 else many}"
+    return _fraction_words(match[1], match[2])
+
+
+def _fraction_words(top: str, bottom: str) -> str:
+    one, many = _FRACTIONS.get(int(bottom), (ordinal(bottom), ordinal(bottom) + "s"))
+    return f"{cardinal(top)} {one if top == '1' else many}"
 
 
 @rule(r"(?<![\w.])([1-9]\d?)/7\b")
@@ -235,13 +250,13 @@ def _year_range(match: re.Match[str]) -> str | None:
 def _range(match: re.Match[str]) -> str | None:
     if len(match[2]) > 4 and "," not in match[2]:
         return None
-    unit = f" {_UNITS[match[4]][1]}" if match[4] else ""
+    unit = f" {UNITS[match[4]][1]}" if match[4] else ""
     return f"{'minus ' * bool(match[1])}{number(match[2])} to {number(match[3])}{unit}"
 
 
 @rule(rf"(?:(?<![\w)])(-))?(?<![\w.])({_NUMBER})[\s-]?({_UNIT})(?![\w²/])")
 def _measure(match: re.Match[str]) -> str:
-    return ("minus " if match[1] else "") + _quantity(match[2].replace(",", ""), _UNITS[match[3]])
+    return ("minus " if match[1] else "") + _quantity(match[2].replace(",", ""), UNITS[match[3]])
 
 
 @rule(r"(?<![\w.,-])(\d{4})(?!\d|,\d|\.\d|-\d)")
@@ -319,13 +334,13 @@ def _minus(_: re.Match[str]) -> str:
 
 @rule(
     r"\b("
-    + "|".join(re.escape(word) for word in sorted(_ABBREVIATIONS, key=len, reverse=True))
+    + "|".join(re.escape(word) for word in sorted(ABBREVIATIONS, key=len, reverse=True))
     + r")\.(?!\w)",
     re.I,
 )
 def _abbreviation(match: re.Match[str]) -> str:
     stop = "" if match.string[match.end() :].strip() else "."
-    return _ABBREVIATIONS[match[1].lower()] + stop
+    return ABBREVIATIONS[match[1].lower()] + stop
 
 
 @rule(r"\bSt\.(?=\s+[A-Z])")
@@ -354,9 +369,9 @@ def _silent(_: re.Match[str]) -> str:
 
 
 RULES: tuple[Rule, ...] = (
-    addresses.email("at", "dot"), addresses.url("dot", "slash"),
-    _iso_date, _us_date, _month_day, _day_month, _short_month, _clock, _hour, _ratio, _money, _percent_range, _percent,
-    _telephone, _short_telephone, _version, _week, _fraction, _decade, _ordinal, _year_range, _minus, _range,
+    markup.TAG, addresses.email("at", "dot"), addresses.url("dot", "slash"),
+    _iso_date, _us_date, _month_day, _day_month, _short_month, _until, _clock, _hour, _feet_and_inches, _ratio, _money, _percent_range, _percent,
+    _telephone, _world_telephone, _short_telephone, _version, _week, _nine_eleven, _mixed_number, _fraction, _decade, _ordinal, _year_range, _minus, _range,
     _measure, _year, _number_sign, _after_letters, _long_string, _plain, _plus_plus, _sharp, _operator, _abbreviation, _initials, _saint, _street,
     _and, _at, _silent,
 )  # fmt: skip
