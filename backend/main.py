@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from fastapi import FastAPI
 
 from backend import __version__
+from backend.api.batches import MAX_BATCH_BYTES
 from backend.api.errors import install_error_handlers
 from backend.api.guards import MULTIPART_OVERHEAD_BYTES, GuardMiddleware, HostPolicy
 from backend.api.routes import install_routes
@@ -79,6 +80,7 @@ def create_app(
         upload_limits={
             "/api/voice/clone": (chosen.max_audio_mib << 20) + MULTIPART_OVERHEAD_BYTES,
             "/api/avatars": (chosen.max_image_mib << 20) + MULTIPART_OVERHEAD_BYTES,
+            "/api/batches": MAX_BATCH_BYTES,
         },
     )
     return app

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from backend.api.problem_titles import title_for
 from backend.api.security_headers import SECURITY_HEADERS
 from backend.models.codes import ErrorCode
-from backend.models.errors import FieldError, ProductError
+from backend.models.errors import FieldError, ProductError, UnknownId
 from backend.models.library import Problem, ProblemField
 from backend.utils.logger import app_logger
 
@@ -68,6 +68,8 @@ def problems(*codes: ErrorCode, statuses: tuple[int, ...] = ()) -> dict[int | st
 
 # What a body can be answered with before a route sees it: not readable, or sent too slowly.
 BODY_STATUSES = (400, 408)
+# An id of a kind that has no code of its own.
+NOT_FOUND = (404,)
 
 
 def _phrase(number: int) -> str:
@@ -125,11 +127,14 @@ def _language(request: Request) -> str:
 
 async def _on_product_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ProductError)  # noqa: S101 - registered for this type alone
+    status = HTTPStatus.NOT_FOUND if isinstance(error, UnknownId) else None
+    if error.temporary:
+        # Not the caller's fault and soon over: 503 with Retry-After, whatever the code stands for elsewhere.
+        status = HTTPStatus.SERVICE_UNAVAILABLE
     return problem_response(
         error.code,
         error.detail,
-        # Not the caller's fault and soon over: 503 with Retry-After, whatever the code stands for elsewhere.
-        status=HTTPStatus.SERVICE_UNAVAILABLE if error.temporary else None,
+        status=status,
         hint=error.hint,
         fields=error.fields,
         language=_language(request),

@@ -53,6 +53,7 @@ async def list_jobs(
     services: ServicesDep,
     status: JobStatus | None = None,
     engine: Annotated[str | None, Query(max_length=32)] = None,
+    batch_id: Annotated[str | None, Query(max_length=64)] = None,
     q: Annotated[str | None, Query(max_length=200)] = None,
     order: Literal["asc", "desc"] = "desc",
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
@@ -60,7 +61,13 @@ async def list_jobs(
 ) -> JobPage:
     """A page of jobs, newest first unless `order=asc`."""
     return await services.jobs.page(
-        status=status, engine=engine, query=q, descending=order == "desc", limit=limit, cursor=cursor
+        status=status,
+        engine=engine,
+        batch_id=batch_id,
+        query=q,
+        descending=order == "desc",
+        limit=limit,
+        cursor=cursor,
     )
 
 

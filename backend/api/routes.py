@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
-from backend.api import avatars, events, jobs, queue, session, system, voices
+from backend.api import avatars, batches, disk, events, jobs, queue, session, system, voices, webhooks
 from backend.api.errors import problems
 from backend.api.openapi_document import install_openapi
 from backend.models.codes import ErrorCode
@@ -23,11 +23,10 @@ _ANYWHERE = problems(
 
 
 def install_routes(app: FastAPI) -> None:
-    api = APIRouter(prefix="/api", responses=_ANYWHERE)
-    for module in (session, voices, avatars, events, jobs, queue, system):
-        api.include_router(module.router)
+    # Jobs first and no router inside a router: routes are tried in order, and a page that waits asks for its job.
+    for module in (jobs, events, session, voices, avatars, batches, webhooks, queue, system, disk):
+        app.include_router(module.router, prefix="/api", responses=_ANYWHERE)
     app.include_router(system.health_router, responses=_ANYWHERE)
-    app.include_router(api)
     install_openapi(app)
     # An address with a slash too many is unknown like any other; a redirect would be an answer nobody expects.
     app.router.redirect_slashes = False

@@ -15,6 +15,10 @@ WangpModel = Literal["Wan t2v 1.3B", "Wan t2v 14B", "Hunyuan Avatar", "Wan Multi
 Aspect = Literal["1:1", "16:9", "9:16", "source"]
 Subtitles = Literal["file", "burn_in", "none"]
 
+# What a webhook can be told of: the three ends of a job.
+WebhookEvent = Literal["job.completed", "job.failed", "job.cancelled"]
+WEBHOOK_EVENTS: tuple[WebhookEvent, ...] = ("job.completed", "job.failed", "job.cancelled")
+
 MAX_TITLE_CHARS = 200
 MAX_PROMPT_CHARS = 2000
 MAX_URL_CHARS = 2048
@@ -52,6 +56,15 @@ class FallbackOptions(WireModel):
     allow: bool = True
 
 
+class WebhookTarget(WireModel):
+    """Where to send word of a job's end, and of which ends."""
+
+    url: Annotated[str, Field(min_length=1, max_length=MAX_URL_CHARS)]
+    events: Annotated[list[WebhookEvent], Field(min_length=1, max_length=len(WEBHOOK_EVENTS))] = Field(
+        default_factory=lambda: list(WEBHOOK_EVENTS)
+    )
+
+
 class JobCreate(WireModel):
     """Body of `POST /api/jobs`. The first six fields are the product document's."""
 
@@ -71,6 +84,7 @@ class JobCreate(WireModel):
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     metadata: dict[str, Any] = Field(default_factory=dict)
+    webhook: WebhookTarget | None = None
 
     @field_validator("script_mode", mode="before")
     @classmethod
@@ -184,6 +198,7 @@ class JobView(WireModel):
     priority: int
     metadata: dict[str, Any]
     retry_of: str | None
+    batch_id: str | None
     error: ErrorView | None
     created_at: str
     started_at: str | None

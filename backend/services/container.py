@@ -12,6 +12,8 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from backend.engines.base import BaseEngineAdapter
 from backend.engines.draft_adapter import DraftAdapter
@@ -19,10 +21,13 @@ from backend.engines.infinitetalk_adapter import InfiniteTalkAdapter
 from backend.engines.registry import EngineRegistry
 from backend.engines.wan2gp_adapter import Wan2GPAdapter
 from backend.engines.worker_port import EngineWorker
+from backend.models.disk import DiskKind
 from backend.models.library import LimitsView
 from backend.services.access import Access
 from backend.services.avatar_service import AvatarService
+from backend.services.batch_service import BatchService
 from backend.services.catalog import Catalog
+from backend.services.disk_service import DiskService
 from backend.services.dispatcher import Dispatcher
 from backend.services.engine_router import EngineRouter, register_engines
 from backend.services.event_bus import EventBus
@@ -34,13 +39,17 @@ from backend.services.job_service import JobService
 from backend.services.local_executor import LocalExecutor
 from backend.services.portrait_fetch import Fetcher
 from backend.services.portrait_probe import PortraitProbe
+from backend.services.retention import Limits, Retention
 from backend.services.speech_service import SpeechService
 from backend.services.stage_runner import StageRunner
 from backend.services.system_service import SystemService
 from backend.services.voice_service import VoiceService
+from backend.services.webhook_outbox import WebhookOutbox
+from backend.services.webhook_sender import Sender, WebhookSender
+from backend.services.webhook_service import JobWebhookSecret, WebhookService, delivery_data
 from backend.services.worker_fleet import WorkerNotes, cpu_worker, sweep_left_overs
 from backend.storage.migrations import MIGRATIONS
-from backend.storage.setup import InstanceLock, prepare_directories
+from backend.storage.setup import DataLayout, InstanceLock, prepare_directories
 from backend.storage.store import Store, open_store
 from backend.storage.sweep import clear_work
 from backend.utils.clock import Clock, SystemClock
@@ -49,6 +58,8 @@ from backend.utils.logger import app_logger, configure_logging
 from backend.utils.media.ffmpeg import Ffmpeg, locate_ffmpeg
 
 ASSETS_DIR = BUNDLE_DIR / "assets"
+# As on the packages of disks.
+BYTES_PER_GB = 10**9
 # Handler package to the name people see.
 CPU_WORKERS = {"speech": "Speech", "draft": "Draft (CPU)"}
 
@@ -60,6 +71,9 @@ class Services:
     jobs: JobService
     voices: VoiceService
     avatars: AvatarService
+    batches: BatchService
+    webhooks: WebhookService
+    disk: DiskService
     events: EventService
     system: SystemService
     access: Access
@@ -116,6 +130,17 @@ async def running_services(
         for worker in team.values():
             await worker.start()
 
+        sender = WebhookSender(allow_private=settings.webhook_allow_private)
+        secret = JobWebhookSecret(store.settings)
+        outbox = WebhookOutbox(
+            store=store.webhooks,
+            sender=sender,
+            secrets=secret,
+            data_of=partial(delivery_data, store),
+            clock=clock,
+            on_death=on_death,
+        )
+        retention = _retention(settings, store, clock)
         services, dispatcher = _wire(
             settings,
             store,
@@ -129,13 +154,18 @@ async def running_services(
             boot_id,
             on_death,
             access,
+            WebhookService(store=store, sender=sender, outbox=outbox, secret=secret),
+            sender,
+            DiskService(store=store, layout=layout, retention=retention, folders=_folders(settings, layout)),
         )
         report = await store.jobs.reap_lost(boot_id)
         if report.requeued or report.failed or report.cancelled:
             app_logger.warning("jobs of a crashed service: %s", report)
-        stop_listening = bus.listen(lambda _events: dispatcher.wake())
-        stack.callback(stop_listening)
-        housekeeper = Housekeeper(store, started_s=started_s, on_death=on_death)
+        stack.callback(bus.listen(lambda _events: dispatcher.wake()))
+        stack.callback(bus.listen(outbox.on_events))
+        await outbox.start()
+        stack.push_async_callback(outbox.stop)
+        housekeeper = Housekeeper(store, retention, started_s=started_s, on_death=on_death)
         await housekeeper.start()
         stack.push_async_callback(housekeeper.stop)
         await dispatcher.start()
@@ -162,6 +192,9 @@ def _wire(
     boot_id: str,
     on_death: Callable[[BaseException], None],
     access: Access,
+    webhooks: WebhookService,
+    sender: Sender,
+    disk: DiskService,
 ) -> tuple[Services, Dispatcher]:
     handlers = BUNDLE_DIR / "workers"
     registry = EngineRegistry()
@@ -226,8 +259,10 @@ def _wire(
         avatars=avatars,
         files=files,
         max_script_chars=settings.max_script_chars,
+        check_webhook=sender.check,
         on_cancel=dispatcher.cancel,
     )
+    batches = BatchService(store=store.batches, jobs=jobs, on_cancel=dispatcher.cancel)
     system = SystemService(
         store=store,
         router=router,
@@ -242,4 +277,26 @@ def _wire(
         clock=clock,
         on_resume=dispatcher.wake,
     )
-    return Services(jobs, voices, avatars, EventService(store.jobs, bus), system, access), dispatcher
+    events = EventService(store.jobs, bus)
+    return Services(jobs, voices, avatars, batches, webhooks, disk, events, system, access), dispatcher
+
+
+def _retention(settings: Settings, store: Store, clock: Clock) -> Retention:
+    limits = Limits(settings.keep_jobs_days, settings.keep_jobs, int(settings.disk_budget_gb * BYTES_PER_GB))
+    # Their owners make again what is missing: the speech worker its clips, the service its previews.
+    caches = ((settings.cache_dir / "speech", "*.clip"), (settings.cache_dir / "previews", "*.wav"))
+    return Retention(store=store, clock=clock, limits=limits, caches=caches)
+
+
+def _folders(settings: Settings, layout: DataLayout) -> dict[DiskKind, tuple[Path, ...]]:
+    """Where the ledger looks for what has no rows."""
+    database = layout.database
+    return {
+        "speech_cache": (layout.speech_cache,),
+        "previews": (settings.cache_dir / "previews",),
+        "models": (layout.models, settings.hf_home_dir),
+        "logs": (layout.logs,),
+        "backups": (layout.backups,),
+        "database": tuple(database.with_name(database.name + suffix) for suffix in ("", "-wal", "-shm")),
+        "work": (layout.work,),
+    }

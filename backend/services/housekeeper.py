@@ -1,4 +1,4 @@
-"""Brings disk and database together again, at start and then every hour. Runs in the service process."""
+"""Brings disk and database together again and applies retention, at start and then hourly. Service process."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from backend.models.errors import ProductError
+from backend.services.retention import Retention
 from backend.storage.store import Store
 from backend.storage.sweep import ORPHAN_AGE_S, purge_deleted, sweep_orphans
 from backend.utils.logger import app_logger
@@ -22,8 +23,16 @@ class Housekeeper:
     by a crash, so the first round need not wait until it has come of age.
     """
 
-    def __init__(self, store: Store, *, started_s: float, on_death: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        retention: Retention,
+        *,
+        started_s: float,
+        on_death: Callable[[BaseException], None],
+    ) -> None:
         self._store = store
+        self._retention = retention
         self._started_s = started_s
         self._on_death = on_death
         self._task: asyncio.Task[None] | None = None
@@ -55,6 +64,7 @@ class Housekeeper:
                 swept = await sweep_orphans(
                     self._store.files, self._store.blobs, now_s=now_s, min_age_s=min_age_s
                 )
+                await self._retention.run()
             except ProductError as error:
                 # A busy database or a locked file: the next round meets it again.
                 app_logger.warning("tidying up was put off: %s", error.detail)

@@ -46,6 +46,7 @@ class JobService:
         avatars: AvatarService,
         files: FileKeeper,
         max_script_chars: int,
+        check_webhook: Callable[[str], None],
         on_cancel: Callable[[str], None],
     ) -> None:
         self._store = store
@@ -54,11 +55,20 @@ class JobService:
         self._avatars = avatars
         self._files = files
         self._max_script_chars = max_script_chars
+        self._check_webhook = check_webhook
         self._on_cancel = on_cancel
 
     # -- create ------------------------------------------------------------------------------------
     async def create(self, request: JobCreate, *, idempotency_key: str | None) -> tuple[JobCreated, bool]:
         """Accept a job; returns it and whether an idempotency key replayed an earlier one."""
+        new = await self.prepare(request, idempotency_key=idempotency_key)
+        record, replayed = await self._store.jobs.enqueue(new)
+        return await self._created(record), replayed
+
+    async def prepare(
+        self, request: JobCreate, *, idempotency_key: str | None = None, batch_id: str | None = None
+    ) -> NewJob:
+        """Refuse what can be seen to be wrong; the rest is ready for the queue."""
         check_length(request.script_input, self._max_script_chars)
         plan = self._router.plan(request.preferred_engine, allow_fallback=request.fallback.allow)
         inputs = {
@@ -71,21 +81,24 @@ class JobService:
         }
         job_id = new_id("job")
         body = request.model_dump(mode="json")
-        record, replayed = await self._store.jobs.enqueue(
-            NewJob(
-                job_id=job_id,
-                request=body,
-                request_sha256=_canonical_sha256(request),
-                engine_plan=plan.engines,
-                seed=stable_seed(job_id) if request.seed is None else request.seed,
-                title=request.title,
-                search_text=f"{request.title}\n{request.script_input}",
-                priority=request.priority,
-                idempotency_key=idempotency_key,
-                inputs=inputs,
-            )
+        if request.webhook is None:
+            # Requests of before there were webhooks keep their hash.
+            del body["webhook"]
+        else:
+            self._check_webhook(request.webhook.url)
+        return NewJob(
+            job_id=job_id,
+            request=body,
+            request_sha256=_canonical_sha256(request),
+            engine_plan=plan.engines,
+            seed=stable_seed(job_id) if request.seed is None else request.seed,
+            title=request.title,
+            search_text=f"{request.title}\n{request.script_input}",
+            priority=request.priority,
+            idempotency_key=idempotency_key,
+            inputs=inputs,
+            batch_id=batch_id,
         )
-        return await self._created(record), replayed
 
     async def _created(self, record: JobRecord) -> JobCreated:
         position = await self._store.jobs.queue_position(record.job_id)
@@ -116,6 +129,7 @@ class JobService:
         *,
         status: JobStatus | None,
         engine: str | None,
+        batch_id: str | None,
         query: str | None,
         descending: bool,
         limit: int,
@@ -124,6 +138,7 @@ class JobService:
         found = await self._store.jobs.list_page(
             statuses=None if status is None else (status,),
             engine=engine,
+            batch_id=batch_id,
             q=query,
             order="desc" if descending else "asc",
             limit=limit,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from backend.models.codes import TERMINAL_STATES, ErrorCode, StageName
-from backend.models.job import AttemptView, ErrorView, JobCreate, JobView, StageView
-from backend.models.records import AttemptRecord
+from backend.models.job import AttemptView, ErrorView, JobView, StageView
+from backend.models.records import AttemptRecord, FileRecord
 from backend.models.records import JobView as StoredView
 from backend.utils.clock import iso_from_ms
 
@@ -23,12 +23,15 @@ PUBLIC_ARTIFACTS = frozenset(ARTIFACT_KEYS.values())
 def wire_view(stored: StoredView) -> JobView:
     """The body of `GET /api/jobs/{id}`."""
     job = stored.job
-    request = JobCreate.model_validate(dict(job.request))
+    # As it was accepted and stored, every field there: checking it again would cost as much as reading it.
+    request = job.request
     ended = job.state in TERMINAL_STATES
     base = f"/api/jobs/{job.job_id}"
-    artifacts: dict[str, str | None] = {"video": f"{base}/result" if job.result_file_id else None}
+    video = next((a.file for a in stored.artifacts if a.file.file_id == job.result_file_id), None)
+    artifacts: dict[str, str | None] = {"video": f"{base}/result" if _is_there(video) else None}
     for key, name in ARTIFACT_KEYS.items():
-        artifacts[key] = f"{base}/artifacts/{name}" if stored.artifact(name) else None
+        found = stored.artifact(name)
+        artifacts[key] = f"{base}/artifacts/{name}" if found and _is_there(found.file) else None
     notices = list((job.notice or {}).get("items", ()))
     error = None
     if job.error_code is not None:
@@ -40,7 +43,7 @@ def wire_view(stored: StoredView) -> JobView:
         message=job.message,
         fallback_reason=job.fallback_reason,
         selected_engine=job.selected_engine,
-        requested_engine=request.preferred_engine,
+        requested_engine=request["preferred_engine"],
         stage=job.stage,
         stages=[StageView(name=stage.name, status=stage.state) for stage in stored.stages],
         eta_seconds=job.eta_s,
@@ -51,21 +54,27 @@ def wire_view(stored: StoredView) -> JobView:
         notice=" ".join(item["message"] for item in notices) or None,
         notice_codes=[item["code"] for item in notices],
         title=job.title,
-        script_input=request.script_input,
-        voice_id=request.voice_id,
-        avatar_url=request.avatar_url,
-        voice_settings=request.voice_settings,
-        output=request.output,
-        wangp_model=request.wangp_model,
+        script_input=request["script_input"],
+        voice_id=request["voice_id"],
+        avatar_url=request["avatar_url"],
+        voice_settings=request["voice_settings"],
+        output=request["output"],
+        wangp_model=request["wangp_model"],
         seed=job.seed,
         priority=job.priority,
-        metadata=request.metadata,
+        metadata=request["metadata"],
         retry_of=job.retry_of,
+        batch_id=job.batch_id,
         error=error,
         created_at=iso_from_ms(job.created_at),
         started_at=iso_from_ms(job.started_at) if job.started_at is not None else None,
         completed_at=iso_from_ms(job.finished_at) if ended and job.finished_at is not None else None,
     )
+
+
+def _is_there(file: FileRecord | None) -> bool:
+    """Whether a file can be downloaded: made, and not given up for its space."""
+    return file is not None and file.deleted_at is None
 
 
 def _attempt_view(hop: AttemptRecord) -> AttemptView:

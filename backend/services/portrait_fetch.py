@@ -10,7 +10,8 @@ import httpx
 from backend.models.codes import ErrorCode
 from backend.models.errors import InputError
 from backend.utils.addresses import AddressGuard
-from backend.utils.fetcher import fetch_image, system_resolver
+from backend.utils.fetcher import fetch_image
+from backend.utils.guarded_http import system_resolver
 
 # A portrait of a phone is 3 to 8 MiB; more from a foreign server is not worth waiting for.
 MAX_FETCH_BYTES = 10 << 20

@@ -21,6 +21,8 @@ from backend.utils.clock import Clock
 
 # Every end of a job writes a row for each; more receivers than this is a job for one that hands on.
 MAX_WEBHOOKS = 20
+# A test message is sent by whoever asked; only when that was cut short does the outbox find it.
+TEST_GRACE_MS = 60_000
 # One look into a log.
 MAX_LOG = 100
 
@@ -33,15 +35,17 @@ _ALL = "SELECT * FROM webhooks ORDER BY created_at, hook_id"
 _DELETE = "DELETE FROM webhooks WHERE hook_id = :hook_id RETURNING hook_id"
 _INSERT_TEST = """
 INSERT INTO webhook_deliveries (message_id, hook_id, type, due_at, created_at)
-VALUES (:message_id, :hook_id, 'webhook.test', :now, :now) RETURNING *
+VALUES (:message_id, :hook_id, 'webhook.test', :due_at, :now) RETURNING *
 """
+# One message of each receiver (SQLite takes the other columns from the row that has the minimum).
 DUE = """
-SELECT * FROM webhook_deliveries WHERE state = 'pending' AND due_at <= :now
-  AND message_id NOT IN (SELECT value FROM json_each(:besides)) ORDER BY due_at, delivery_id LIMIT :limit
+SELECT *, MIN(due_at) AS first_due FROM webhook_deliveries WHERE state = 'pending' AND due_at <= :now
+  AND COALESCE(hook_id, url) NOT IN (SELECT value FROM json_each(:besides))
+GROUP BY COALESCE(hook_id, url) ORDER BY first_due LIMIT :limit
 """
 NEXT_DUE = """
 SELECT MIN(due_at) FROM webhook_deliveries WHERE state = 'pending'
-  AND message_id NOT IN (SELECT value FROM json_each(:besides))
+  AND COALESCE(hook_id, url) NOT IN (SELECT value FROM json_each(:besides))
 """
 _CLOSE = """
 UPDATE webhook_deliveries SET attempts = attempts + 1, state = :state, due_at = :due_at, last_status = :status,
@@ -99,12 +103,13 @@ class WebhooksRepository:
             raise hook_not_found(hook_id)
 
     async def add_test(self, hook_id: str, message_id: str) -> DeliveryRecord:
-        """Owe this receiver a test message. Raises `UnknownId`."""
+        """Owe this receiver a test message, which the caller sends at once. Raises `UnknownId`."""
 
         async def body(transaction: Transaction) -> DeliveryRecord:
             if await transaction.one(_BY_ID, {"hook_id": hook_id}) is None:
                 raise hook_not_found(hook_id)
-            params = {"message_id": message_id, "hook_id": hook_id, "now": self._clock.now_ms()}
+            now = self._clock.now_ms()
+            params = {"message_id": message_id, "hook_id": hook_id, "now": now, "due_at": now + TEST_GRACE_MS}
             row = await transaction.one(_INSERT_TEST, params)
             if row is None:  # pragma: no cover - INSERT ... RETURNING always returns its row
                 raise AssertionError("the delivery row was not written")
@@ -113,12 +118,15 @@ class WebhooksRepository:
         return await self._db.write(body)
 
     async def due(self, *, besides: Sequence[str], limit: int) -> list[DeliveryRecord]:
-        """Messages to be sent now, the longest overdue first, without those under way (message ids)."""
+        """What is to be sent now: one message to each receiver, longest overdue first.
+
+        `besides`: receivers (hook id or address) that are being sent to.
+        """
         params = {"now": self._clock.now_ms(), "besides": dump(list(besides)), "limit": limit}
         return [_delivery(row) for row in await self._db.all(DUE, params)]
 
     async def next_due_ms(self, *, besides: Sequence[str]) -> int | None:
-        """When the next message is due (ms UTC), None when none waits."""
+        """When the next message is due (ms UTC) to a receiver not in `besides`; None when none waits."""
         row = await self._db.one(NEXT_DUE, {"besides": dump(list(besides))})
         return None if row is None or row[0] is None else int(row[0])
 

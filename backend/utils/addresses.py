@@ -17,6 +17,7 @@ import httpx
 
 from backend.models.codes import ErrorCode
 from backend.models.errors import InputError
+from backend.models.job import MAX_URL_CHARS
 
 _REFUSED_V4 = tuple(
     ipaddress.IPv4Network(network)
@@ -99,9 +100,9 @@ class AddressGuard:
     def check_url(self, url: httpx.URL) -> None:
         """Refuse what the URL alone shows to be wrong. Raises InputError(fetch_refused)."""
         if url.scheme not in ("http", "https"):
-            raise refused("Only http and https addresses are fetched.")
+            raise refused("Only http and https addresses can be used.")
         if url.userinfo:
-            raise refused("An address with a user name or password is not fetched.")
+            raise refused("An address with a user name or password cannot be used.")
         if url.port is not None and not 1 <= url.port <= MAX_PORT:
             raise refused("The port in this address is not valid.")
         host = host_of(url)
@@ -113,7 +114,7 @@ class AddressGuard:
         if not _NAME.fullmatch(host):
             raise refused("The host name in this address is not valid.")
         if _NUMBER_LABEL.match(host.rstrip(".").rpartition(".")[2]):
-            raise refused("A host that is written as a number is not fetched.")
+            raise refused("A host that is written as a number cannot be used.")
         if not self._allow_private and _LOOPBACK_NAME.search(host):
             raise private_network()
 
@@ -126,6 +127,21 @@ class AddressGuard:
         if not all(self.allows(address) for address in addresses):
             raise private_network()
         return addresses
+
+
+def parse_url(url: str, *, base: httpx.URL | None = None) -> httpx.URL:
+    """A full address, or one relative to `base` (a redirect). Raises InputError(fetch_refused)."""
+    if len(url) > MAX_URL_CHARS:
+        raise refused(f"The address is longer than {MAX_URL_CHARS} characters.")
+    if any(char.isspace() or not char.isprintable() or char == "\\" for char in url):
+        raise refused("The address holds characters that no address may have.")
+    try:
+        parsed = base.join(url) if base is not None else httpx.URL(url)
+    except (httpx.InvalidURL, ValueError, UnicodeError) as error:
+        raise refused("This is not a valid address.") from error
+    if not parsed.host:
+        raise refused("This is not a full http or https address.")
+    return parsed
 
 
 def host_of(url: httpx.URL) -> str:
@@ -163,7 +179,7 @@ def refused(sentence: str, *, hint: str = "Download the picture and upload it in
 def private_network() -> InputError:
     """The refusal of a private address. It does not tell the address: that would map the network."""
     return refused(
-        "This address leads to this computer or into a private network, so it is not fetched.",
+        "This address leads to this computer or into a private network, so it is not used.",
         # Proxy programs in "fake IP" mode answer every name with an address of 198.18.0.0/15.
         hint="Download the picture and upload it instead. If a proxy program on this computer answers for all "
         "names, put its address into FETCH_PROXY.",

@@ -67,9 +67,19 @@ class Settings(BaseSettings):
     sse_max_subscribers: int = Field(64, ge=1, le=10_000, description="Open event streams in all")
     sse_max_per_job: int = Field(8, ge=1, le=10_000, description="Open event streams per job")
 
+    # what is kept
+    keep_jobs_days: int = Field(30, ge=0, le=36_500, description="Days that ended jobs are kept; 0: for ever")
+    keep_jobs: int = Field(2000, ge=0, le=1_000_000, description="Ended jobs that are kept; 0: any number")
+    disk_budget_gb: float = Field(
+        0, ge=0, le=1_000_000, description="Room for videos and their intermediate files, GB; 0: no limit"
+    )
+
     # network and logs
     fetch_proxy: str | None = Field(
         None, description="Proxy for fetching portraits by URL; it resolves names"
+    )
+    webhook_allow_private: bool = Field(
+        False, description="Whether webhooks may go to this computer and private networks"
     )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 

@@ -17,11 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import anyio
@@ -35,16 +32,16 @@ from backend.utils.addresses import (
     failed,
     host_of,
     is_local_name,
+    parse_url,
     private_network,
     refused,
-    same_address,
 )
+from backend.utils.guarded_http import GuardedBackend, GuardedTransport, system_resolver, tls_context
 from backend.utils.sniff import HEAD_BYTES, Sniffed, sniff_bytes
 
 MAX_IMAGE_BYTES = 10 * 1024 * 1024
 FETCH_TIMEOUT_S = 10.0
 MAX_REDIRECTS = 3
-MAX_URL_CHARS = 2048
 # The kinds that the portrait probe reads. TIFF is left out: browsers do not show it either.
 IMAGE_TYPES = frozenset(f"image/{name}" for name in ("png", "jpeg", "webp", "gif", "bmp", "heic"))
 # Every signature of a picture is shorter: what is none is dropped after the first packet.
@@ -60,12 +57,6 @@ class FetchedImage:
     path: Path
     sniffed: Sniffed
     size_bytes: int
-
-
-async def system_resolver(host: str, port: int) -> list[str]:
-    """All addresses of `host` by the system's resolver, in its order of preference."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 async def fetch_image(
@@ -90,7 +81,7 @@ async def fetch_image(
     guard = AddressGuard(resolver, allow_private=allow_private, allow_addresses=allow_addresses)
     try:
         with anyio.fail_after(timeout_s):
-            tls = await asyncio.to_thread(_tls_context)
+            tls = await asyncio.to_thread(tls_context)
             async with _client(guard, proxy, backend, tls, timeout_s) as client:
                 content, sniffed = await _follow(client, guard, url, max_bytes, proxied=proxy is not None)
     except TimeoutError as error:
@@ -101,110 +92,6 @@ async def fetch_image(
         raise failed("The server at this address does not answer properly.") from error
     await asyncio.to_thread(_write, dest, content)
     return FetchedImage(path=dest, sniffed=sniffed, size_bytes=len(content))
-
-
-class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Opens connections for httpcore, only to addresses that the guard has checked.
-
-    httpcore asks for the host of the URL and afterwards uses that same name for TLS, so the
-    certificate is still checked against the name although the socket goes to an address.
-    """
-
-    def __init__(self, guard: AddressGuard, inner: httpcore.AsyncNetworkBackend) -> None:
-        self._guard = guard
-        self._inner = inner
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        try:
-            addresses = await self._guard.addresses_of(host, port)
-        except OSError as error:  # socket.gaierror
-            raise failed("The host name in this address was not found.") from error
-        failure: Exception = httpcore.ConnectError("no address")
-        for address in addresses:
-            try:
-                stream = await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-                continue
-            peer = stream.get_extra_info("server_addr")
-            if not peer or not self._guard.allows(str(peer[0])) or not same_address(str(peer[0]), address):
-                await stream.aclose()
-                raise private_network()
-            return stream
-        raise failure
-
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        raise refused("Only http and https addresses are fetched.")
-
-    async def sleep(self, seconds: float) -> None:
-        await self._inner.sleep(seconds)
-
-
-class _GuardedTransport(httpx.AsyncBaseTransport):
-    """httpx over an httpcore pool with our network backend (httpx has no public way to set one)."""
-
-    def __init__(self, backend: httpcore.AsyncNetworkBackend, tls: ssl.SSLContext) -> None:
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls,
-            max_connections=1,
-            max_keepalive_connections=0,
-            network_backend=backend,
-        )
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        response = await self._pool.handle_async_request(
-            httpcore.Request(
-                method=request.method,
-                url=httpcore.URL(
-                    scheme=request.url.raw_scheme,
-                    host=request.url.raw_host,
-                    port=request.url.port,
-                    target=request.url.raw_path,
-                ),
-                headers=request.headers.raw,
-                content=request.stream,
-                extensions=request.extensions,
-            )
-        )
-        return httpx.Response(
-            status_code=response.status,
-            headers=response.headers,
-            stream=_ResponseStream(response),
-            extensions=response.extensions,
-        )
-
-    async def aclose(self) -> None:
-        await self._pool.aclose()
-
-
-class _ResponseStream(httpx.AsyncByteStream):
-    def __init__(self, response: httpcore.Response) -> None:
-        self._response = response
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._response.aiter_stream():
-            yield chunk
-
-    async def aclose(self) -> None:
-        await self._response.aclose()
-
-
-@cache
-def _tls_context() -> ssl.SSLContext:
-    """Certificates are read once: it takes tens of milliseconds, so in a thread."""
-    return httpx.create_ssl_context(trust_env=False)
 
 
 def _client(
@@ -222,21 +109,21 @@ def _client(
     }
     if proxy is not None:
         return httpx.AsyncClient(proxy=proxy, verify=tls, trust_env=False, headers=headers, timeout=timeout_s)
-    transport = _GuardedTransport(GuardedBackend(guard, backend or httpcore.AnyIOBackend()), tls)
+    transport = GuardedTransport(GuardedBackend(guard, backend or httpcore.AnyIOBackend()), tls)
     return httpx.AsyncClient(transport=transport, trust_env=False, headers=headers, timeout=timeout_s)
 
 
 async def _follow(
     client: httpx.AsyncClient, guard: AddressGuard, url: str, max_bytes: int, *, proxied: bool
 ) -> tuple[bytes, Sniffed]:
-    target = _parse(url)
+    target = parse_url(url)
     for _ in range(MAX_REDIRECTS + 1):
         guard.check_url(target)
         if proxied and is_local_name(host_of(target)):
             raise private_network()
         async with client.stream("GET", target, follow_redirects=False) as response:
             if response.status_code in _REDIRECTS and "location" in response.headers:
-                target = _parse(response.headers["location"], base=target)
+                target = parse_url(response.headers["location"], base=target)
                 continue
             return await _read_image(response, max_bytes)
     raise failed(f"The address redirects more than {MAX_REDIRECTS} times.")
@@ -270,20 +157,6 @@ def _require_image(content: bytearray) -> Sniffed:
             "not of a page that shows it.",
         )
     return sniffed
-
-
-def _parse(url: str, *, base: httpx.URL | None = None) -> httpx.URL:
-    if len(url) > MAX_URL_CHARS:
-        raise refused(f"The address is longer than {MAX_URL_CHARS} characters.")
-    if any(char.isspace() or not char.isprintable() or char == "\\" for char in url):
-        raise refused("The address holds characters that no address may have.")
-    try:
-        parsed = base.join(url) if base is not None else httpx.URL(url)
-    except (httpx.InvalidURL, ValueError, UnicodeError) as error:
-        raise refused("This is not a valid address.") from error
-    if not parsed.host:
-        raise refused("This is not a full http or https address.")
-    return parsed
 
 
 def _write(dest: Path, content: bytes) -> None:
