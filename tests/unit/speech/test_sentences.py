@@ -30,6 +30,19 @@ def split(text: str) -> list[str]:
         ("真的吗？！好。", ["真的吗？！", "好。"]),
         ("Version 1.2.3 is out.", ["Version 1.2.3 is out."]),
         ("See https://a.example/x?y=1 now? Yes.", ["See https://a.example/x?y=1 now?", "Yes."]),
+        ("Visit https://example.com/x?y=1 now.", ["Visit https://example.com/x?y=1 now."]),
+        ("See https://a.example/!?_x=1&y=%20?z now.", ["See https://a.example/!?_x=1&y=%20?z now."]),
+        ("See example.com/x?y=1. Done.", ["See example.com/x?y=1.", "Done."]),
+        ("请访问https://example.com/x?y=1看看。谢谢", ["请访问https://example.com/x?y=1看看。", "谢谢"]),
+        ("请看www.example.com/x?_y=1！好。", ["请看www.example.com/x?_y=1！", "好。"]),
+        ('He said "Stop!" and left.', ['He said "Stop!" and left.']),
+        ('He said "Stop." and left. Fine.', ['He said "Stop." and left.', "Fine."]),
+        ("“Really?” she asked. No.", ["“Really?” she asked.", "No."]),
+        ('He said "Stop!" Then he left.', ['He said "Stop!"', "Then he left."]),
+        ("“停！”，他说。好。", ["“停！”，他说。", "好。"]),
+        ("Yahoo! Inc. grows.", ["Yahoo! Inc. grows."]),
+        ("Yahoo! is big. Yes.", ["Yahoo! is big.", "Yes."]),
+        ("Great! Next one.", ["Great!", "Next one."]),
         ("   \n\n ", []),
     ],
 )
@@ -57,6 +70,13 @@ def test_a_long_sentence_is_cut_into_pieces_that_fit(words: int, digits: int) ->
     assert all(token_estimate(piece) <= MAX_SENTENCE_TOKENS for piece in pieces)
     for piece in pieces:
         assert piece.startswith("这是第")
+
+
+def test_an_address_in_a_long_sentence_is_never_cut() -> None:
+    address = "https://example.com/a,b,c:d/x?y=1,2"
+    pieces = split("，".join(["今天我们来看一个新的网页" + address] * 12))
+    assert len(pieces) > 1
+    assert sum(piece.count(address) for piece in pieces) == 12
 
 
 def test_only_the_last_piece_of_a_cut_sentence_is_complete() -> None:

@@ -20,6 +20,19 @@ _URL = re.compile(
 _TRAILING = ".,;:!?)]}'"
 
 
+def spans(text: str) -> dict[int, int]:
+    """Start -> end of every web and mail address in `text`, the marks of the sentence behind it left out."""
+    if "." not in text:
+        return {}
+    found: dict[int, int] = {}
+    for pattern in (_EMAIL, _URL):
+        for match in pattern.finditer(text):
+            if pattern is _URL and text[match.start() - 1 : match.start()] == "@":
+                continue  # the host of a mail address
+            found.setdefault(match.start(), match.start() + len(match[0].rstrip(_TRAILING)))
+    return found
+
+
 def _spell(text: str, dot: str) -> str:
     """A host or mailbox: its dots are said, its other marks are pauses between words."""
     named = text.replace(".", f" {dot} ")

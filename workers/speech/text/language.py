@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from workers.speech.text import addresses
+
 Language = Literal["zh", "en", "ja"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en", "ja")
 
@@ -43,6 +45,9 @@ def _counts(text: str) -> tuple[int, int, int]:
     if kana and kana == text.count("の") and han > 2:
         kana = 0  # 鲜の每日: Chinese shop signs like this one kana
     latin = sum(map(is_latin, text))
+    if latin and (han or kana):
+        # An address is no language: 邮箱test@qq.com is Chinese however long the address.
+        latin -= sum(sum(map(is_latin, text[start:end])) for start, end in addresses.spans(text).items())
     return han, kana, latin
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from workers.speech.text import addresses
 from workers.speech.text.language import is_han, is_kana
 
 # Spoken length is estimated in model tokens: a Han character or kana becomes about 5 symbols with its space, a
@@ -125,8 +126,11 @@ _MAY_END = frozenset(
         "max",
     ]
 )
-# A question mark inside a web address asks nothing.
-_ADDRESS_BEFORE = re.compile(r"(?:://|www\.)[!-~]*\Z")
+# Names that end in a mark: what follows in lower case still speaks of them.
+_MARKED_NAME = re.compile(r"\b(?:Yahoo|Yum|Jeopardy|Joomla|Kahoot|Guess|Oklahoma|Jumbo|Panic)\Z")
+_COMPANY_FORM = re.compile(r"(?:Inc|Corp|Ltd|LLC|Co|Group|Holdings|Brands|Japan)\b")
+# How far behind a mark the next word may be: more white space than this is a gap, not a space.
+_NEAR = 12
 _WORD_BEFORE = re.compile(r"[A-Za-z][A-Za-z.]*\Z")
 
 
@@ -144,10 +148,17 @@ def split_sentences(text: str) -> list[Sentence]:
     spans: list[Sentence] = []
     start = 0
     position = 0
+    web = addresses.spans(text)
     while position < len(text):
+        if position in web:
+            position = web[position]  # no mark inside an address ends anything
+            continue
         end = _sentence_end(text, start, position)
         if end is None:
             position += 1
+            continue
+        if _goes_on(text, position, end):
+            position = end
             continue
         spans.extend(_pieces(text, start, end))
         start = position = end
@@ -184,14 +195,25 @@ def _sentence_end(text: str, start: int, position: int) -> int | None:
     if character in "\n\r\u2028\u2029":
         return position + 1
     if character in _HARD_STOPS:
-        if character in "!?" and _ADDRESS_BEFORE.search(text, max(start, position - 200), position):
-            following = text[position + 1 : position + 2]
-            if following.isascii() and following.isalnum():
-                return None
         return _after_closers(text, position + 1)
     if character == "." and _is_full_stop(text, start, position):
         return _after_closers(text, position + 1)
     return None
+
+
+def _goes_on(text: str, stop: int, end: int) -> bool:
+    """Whether the sentence continues past the mark at `stop` and the quotes behind it, which end at `end`."""
+    following = text[end : end + _NEAR]
+    if following[:1] and following[0] in ",;，、；":
+        return True  # no sentence starts with these
+    following = following.lstrip(" \t\u3000")
+    if any(character in _CLOSERS for character in text[stop:end]):
+        return following[:1].islower()
+    if text[stop] not in "!?":
+        return False
+    if _COMPANY_FORM.match(following):
+        return True
+    return following[:1].islower() and bool(_MARKED_NAME.search(text, max(0, stop - _NEAR), stop))
 
 
 def _after_closers(text: str, position: int) -> int:
@@ -262,12 +284,15 @@ def _cut(text: str, start: int, end: int) -> int | None:
     """The best place to cut `text[start:end]` so that its first part fits; None when there is none."""
     total = 0.0
     best: dict[int, int] = {}  # rank -> latest position of that rank
+    # No character is less than a token: the cut lies within the limit, an address there may run on.
+    web = addresses.spans(text[start : min(end, start + 4 * int(MAX_SENTENCE_TOKENS))])
+    inside = {start + at for first, last in web.items() for at in range(first + 1, last)}
     for position in range(start, end):
         total += _tokens_of(text[position])
         if total > MAX_SENTENCE_TOKENS:
             break
         cut = position + 1
-        if cut >= end or total < _MIN_SHARE * MAX_SENTENCE_TOKENS:
+        if cut in inside or cut >= end or total < _MIN_SHARE * MAX_SENTENCE_TOKENS:
             continue
         rank = _cut_rank(text, cut)
         if rank:
