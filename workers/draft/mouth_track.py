@@ -28,6 +28,21 @@ _MIN_CLOSURE_S = 0.060
 _CLOSURE_RAMP_S = 0.040
 # Posterior above which the net's lip closure counts as one.
 _NET_CLOSURE = 0.5
+# Where the recording itself is silent the mouth is shut, whatever the phonemes say. Shorter silences are the
+# holds of stop consonants; at the very end of a recording no sound follows, and a shorter one will do.
+_SILENCE_S = 0.120
+_LAST_SILENCE_S = 0.040
+# Silent: below this loudness, and no band within this many nats (26 dB) of a loud sound's loudest band. The
+# second condition keeps soft hissing consonants, whose level is low but whose treble is not.
+_SILENT_LOUDNESS = 0.10
+_SILENT_BELOW_NATS = 6.0
+# The mouth needs this long to shut after a sound, and starts to open this long before the next one.
+_SHUT_AFTER_S = 0.050
+_OPEN_BEFORE_S = 0.040
+_SILENCE_RAMP_S = 0.060
+# A recording that ends on a sound still ends with shut lips: the ramp is a quick vowel's release.
+_LAST_RAMP_S = 0.100
+_LAST_SHUT_S = 0.020
 # Aperture that the loud vowels of a clip are levelled to by the net's driver, in mouth widths.
 _NET_OPEN_REFERENCE = 0.27
 
@@ -35,6 +50,7 @@ _NET_OPEN_REFERENCE = 0.27
 def from_segments(segments: list[Segment], features: AudioFeatures, fps: int) -> F32:
     """Mouth rows (frames, 6) from timed visemes; `features` give the length and the emphasis."""
     count = len(features.loudness)
+    segments = _to_the_end(segments, features.duration_s)
     track = _blend(segments, count)
     emphasis = _smooth(features.loudness[:, None], 0.05)[:, 0]
     track[:, vis.OPEN] *= np.clip(0.72 + 0.38 * emphasis, 0.6, 1.15)
@@ -43,6 +59,8 @@ def from_segments(segments: list[Segment], features: AudioFeatures, fps: int) ->
     pauses = [(s.start_s, s.end_s) for s in segments if s.viseme == "sil" and s.end_s - s.start_s > 0.25]
     track[:, vis.OPEN] *= 1 - _gate(closures, count, _MIN_CLOSURE_S, _CLOSURE_RAMP_S)
     track *= 1 - _gate([(a + 0.10, b - 0.08) for a, b in pauses if b - a > 0.2], count, 0, 0.06)[:, None]
+    track *= 1 - _gate(_silences(features), count, 0, _SILENCE_RAMP_S)[:, None]
+    track *= 1 - _end_gate(features, fps)[:, None]
     return _to_frames(track, features, fps, closures)
 
 
@@ -69,6 +87,36 @@ def from_posteriors(posteriors: F32, features: AudioFeatures, fps: int) -> F32:
     soft = np.clip(1.9 * _smooth(sharp[:, 1:2], 0.015)[:, 0] - 0.12, 0, 1)
     track[:, vis.OPEN] *= 1 - soft
     return _to_frames(track, features, fps, closures)
+
+
+def _to_the_end(segments: list[Segment], duration_s: float) -> list[Segment]:
+    """The segments, with silence from the last of them to the end of the recording."""
+    last = segments[-1].end_s if segments else 0.0
+    return [*segments, Segment("sil", last, duration_s)] if duration_s > last else segments
+
+
+def _silences(features: AudioFeatures) -> list[tuple[float, float]]:
+    """Spans in seconds in which the recording is silent and the lips have had time to meet."""
+    loudest_band = features.log_mel.max(axis=1)
+    floor = float(np.percentile(loudest_band, 95)) - _SILENT_BELOW_NATS
+    silent = (features.loudness < _SILENT_LOUDNESS) & (loudest_band < floor)
+    spans = []
+    for start, end in _runs(silent):
+        if round(end * FEATURE_RATE) >= len(silent):
+            if end - start >= _LAST_SILENCE_S:
+                spans.append((start + min(_SHUT_AFTER_S, (end - start) / 2), end))
+        elif end - start > _SILENCE_S:
+            # A recording that starts silent starts shut.
+            spans.append((start + (_SHUT_AFTER_S if start > 0 else 0), end - _OPEN_BEFORE_S))
+    return [(start, end) for start, end in spans if end > start]
+
+
+def _end_gate(features: AudioFeatures, fps: int) -> F32:
+    """1 at the last video frame, ramped: a video never ends on an open mouth."""
+    end = features.duration_s
+    return _gate(
+        [(end - max(_LAST_SHUT_S, 1 / fps - LEAD_S), end + 1)], len(features.loudness), 0, _LAST_RAMP_S
+    )
 
 
 def _blend(segments: list[Segment], count: int) -> F32:

@@ -1,7 +1,7 @@
 """Timed mouth segments from the synthesiser's own phoneme times. Runs in the draft worker.
 
-Flow: timings.json (sentences with phonemes, absolute seconds) -> visemes with start and end -> merged so that
-marks and short word gaps do not shut the mouth.
+Flow: timings.json (sentences with phonemes, absolute seconds) -> time that no phoneme covers becomes silence ->
+visemes with start and end -> merged so that marks and short word gaps do not shut the mouth.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from workers.draft import visemes as vis
 
 # A silence shorter than this is a word boundary inside a phrase: the mouth goes on to the next sound.
 MIN_PAUSE_S = 0.14
+# Times are written with a few decimals: less than this between two symbols is rounding, no gap.
+_ROUNDING_S = 0.002
 # Files beyond this are no timings of ours.
 _MAX_BYTES = 64 * 1024 * 1024
 
@@ -45,10 +47,10 @@ def read_segments(path: Path) -> list[Segment]:
 
 
 def segments_of(symbols: list[tuple[str, float, float]]) -> list[Segment]:
-    """Segments from (symbol, start_s, end_s) in time order."""
+    """Segments from (symbol, start_s, end_s) in time order; the time before and between them is silence."""
     sounds: list[Segment] = []
     stressed_from: float | None = None
-    for symbol, start, end in symbols:
+    for symbol, start, end in _without_holes(symbols):
         if end < start:
             continue
         if symbol in vis.STRESS:
@@ -77,6 +79,20 @@ def _symbols(document: Any) -> Iterator[tuple[str, float, float]]:
             step = (end - start) / max(1, len(text))
             for position, symbol in enumerate(text):
                 yield symbol, start + position * step, start + (position + 1) * step
+
+
+def _without_holes(symbols: list[tuple[str, float, float]]) -> Iterator[tuple[str, float, float]]:
+    """The symbols, with a space wherever none of them sounds: the pause between two sentences has no symbol.
+
+    Otherwise that pause would lie inside the short gap that opens the next sentence, and the last sound before
+    it would be stretched over it.
+    """
+    reached = 0.0
+    for symbol, start, end in symbols:
+        if start - reached > _ROUNDING_S:
+            yield " ", reached, start
+        yield symbol, start, end
+        reached = max(reached, end)
 
 
 def _without_short_gaps(sounds: list[Segment]) -> list[Segment]:

@@ -83,6 +83,63 @@ def test_a_short_gap_between_words_does_not_shut_the_mouth() -> None:
     assert rows[frame_of(0.53), visemes.OPEN] > 0.12
 
 
+@pytest.mark.parametrize("pause_s", [0.3, 0.5, 1.5])
+@pytest.mark.parametrize("sound", ["ɑ", "u", "ʃ"])
+def test_the_mouth_shuts_in_a_pause_between_sentences_that_has_no_phoneme(pause_s: float, sound: str) -> None:
+    second = 1.0 + pause_s
+    symbols = [
+        ("ɑ", 0.3, 0.7),
+        (sound, 0.7, 1.0),
+        (" ", second, second + 0.018),
+        ("ɑ", second + 0.018, second + 0.4),
+    ]
+    rows = rows_of(symbols, second + 0.8)
+    first_shut, last_shut = int(np.ceil(1.12 * FPS)), int((second - 0.12) * FPS)
+    for frame in range(first_shut, last_shut + 1):
+        assert rows[frame, visemes.OPEN] < 0.01, frame / FPS
+        assert rows[frame, visemes.PUCKER] < 0.02, frame / FPS
+    assert rows[frame_of(second + 0.2), visemes.OPEN] > 0.15
+
+
+def test_a_sound_is_not_stretched_over_the_pause_after_it() -> None:
+    segments = phonemes.segments_of([("ɑ", 0.0, 0.4), (" ", 1.9, 1.918), ("m", 1.918, 2.0)])
+    assert segments == [Segment("aa", 0.0, 0.4), Segment("sil", 0.4, 1.918), Segment("PP", 1.918, 2.0)]
+
+
+@pytest.mark.parametrize("seconds", [1.0, 1.013, 1.03])
+@pytest.mark.parametrize("fps", [10, 25, 30])
+def test_the_video_ends_on_a_shut_mouth_even_on_a_vowel(seconds: float, fps: int) -> None:
+    segments = phonemes.segments_of([("ɑ", 0.2, seconds)])
+    rows = mouth_track.from_segments(segments, features(seconds), fps)
+    assert rows[-1, visemes.OPEN] < 0.01
+    assert rows[round(0.6 * fps), visemes.OPEN] > 0.2
+
+
+def test_a_silent_recording_shuts_the_mouth_whatever_the_phonemes_say() -> None:
+    sound = np.concatenate([voiced(0.8, 16_000), np.zeros(4_000), voiced(0.8, 16_000), np.zeros(3_200)])
+    sound += np.random.default_rng(0).normal(0, 1e-4, len(sound))
+    heard = features_of(sound.astype(np.float32))
+    rows = mouth_track.from_segments(phonemes.segments_of([("ɑ", 0.0, 2.05)]), heard, FPS)
+    for quiet in (0.92, 0.96, 1.96, 2.0):
+        assert rows[round(quiet * FPS), visemes.OPEN] < 0.02, quiet
+    for loud in (0.4, 0.7, 1.2, 1.7):
+        assert rows[round(loud * FPS), visemes.OPEN] > 0.2, loud
+
+
+def test_soft_consonants_and_the_holds_of_stops_do_not_shut_the_mouth() -> None:
+    rng = np.random.default_rng(0)
+    hiss = np.diff(rng.normal(0, 0.004, 3_201))
+    sound = np.concatenate(
+        [voiced(0.6, 16_000), hiss, voiced(0.4, 16_000), np.zeros(1_280), voiced(0.6, 16_000)]
+    )
+    heard = features_of((sound + rng.normal(0, 1e-5, len(sound))).astype(np.float32))
+    symbols = [("ɑ", 0.0, 0.6), ("s", 0.6, 0.8), ("ɑ", 0.8, 1.2), ("k", 1.2, 1.28), ("ɑ", 1.28, 1.88)]
+    rows = mouth_track.from_segments(phonemes.segments_of(symbols), heard, FPS)
+    assert rows[round(0.7 * FPS), visemes.OPEN] > 0.03
+    assert rows[round(0.7 * FPS), visemes.SPREAD] > 0.2
+    assert rows[round(1.24 * FPS), visemes.OPEN] > 0.08
+
+
 def test_marks_lengthen_their_sound_and_stress_waits_for_its_own() -> None:
     segments = phonemes.segments_of([("ɑ", 0.0, 0.1), ("ː", 0.1, 0.2), ("ˈ", 0.2, 0.3), ("m", 0.3, 0.4)])
     assert segments == [Segment("aa", 0.0, 0.2), Segment("PP", 0.2, 0.4)]
@@ -128,7 +185,7 @@ def test_without_phonemes_the_net_opens_the_mouth_for_a_voice_and_shuts_it_after
 
 def test_timings_give_segments_and_broken_ones_give_none(tmp_path: Path) -> None:
     good = write_timings(tmp_path / "timings.json", spell("pɑ"))
-    assert [s.viseme for s in phonemes.read_segments(good)] == ["PP", "aa"]
+    assert [s.viseme for s in phonemes.read_segments(good)] == ["sil", "PP", "aa"]
     for content in ("", "[]", "{}", '{"sentences": [{"phonemes": [{"symbol": "a"}]}]}', "not json"):
         bad = tmp_path / "bad.json"
         bad.write_text(content, encoding="utf-8")
