@@ -2,6 +2,7 @@
 
 import pytest
 
+from workers.speech.text.language import detect
 from workers.speech.text.normalise_zh import normalise
 from workers.speech.text.numbers_zh import cardinal
 from workers.speech.text.rules import clean
@@ -69,13 +70,61 @@ def test_dates_and_times(written: str, spoken: str) -> None:
         ("5元/斤", "五元每斤"),
         ("75次/分", "七十五次每分"),
         ("血压120/80", "血压一百二十 八十"),
-        ("14:30-16:00", "十四点三十分到十六点整"),
+        ("14:30-16:00", "十四点半到十六点"),
         ("-10°C~5°C", "零下十摄氏度到五摄氏度"),
         ("201室", "二零一室"),
     ],
 )
 def test_money_percent_decimals_units_ranges(written: str, spoken: str) -> None:
     assert read(written) == spoken
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("请打10086", "请打幺零零八六"),
+        ("请打 10086。", "请打 幺零零八六。"),
+        ("遇到危险打110", "遇到危险打幺幺零"),
+        ("火灾请打119", "火灾请打幺幺九"),
+        ("快打120！", "快打幺二零！"),
+        ("打110报警", "打幺幺零报警"),
+        ("打电话给110", "打电话给幺幺零"),
+        ("报警110", "报警幺幺零"),
+        ("12345热线", "幺二三四五热线"),
+        ("12315消费者投诉热线", "幺二三幺五消费者投诉热线"),
+        ("120急救", "幺二零急救"),
+        ("10086客服", "幺零零八六客服"),
+        ("拨打95588", "拨打九五五八八"),
+        ("客服热线：95588", "客服热线：九五五八八"),
+        ("打100分", "打一百分"),
+        ("打110个电话", "打一百一十个电话"),
+        ("打120下", "打一百二十下"),
+        ("打500字", "打五百字"),
+        ("身高120", "身高一百二十"),
+    ],
+)
+def test_dialled_numbers_are_read_digit_by_digit(written: str, spoken: str) -> None:
+    assert read(written) == spoken
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("8:00-9:30", "八点到九点半"),
+        ("营业时间8:00–21:05。", "营业时间八点到二十一点零五分。"),
+        ("2:15~2:45", "两点十五分到两点四十五分"),
+        ("9：00至18：00", "九点到十八点"),
+        ("邮箱test@qq.com", "邮箱 test 艾特 qq 点 com"),
+        ("邮箱test@qq.com。", "邮箱 test 艾特 qq 点 com 。"),
+    ],
+)
+def test_ranges_of_time_and_addresses_that_touch_han(written: str, spoken: str) -> None:
+    assert read(written) == spoken
+
+
+def test_an_address_longer_than_the_chinese_around_it_is_read_in_chinese() -> None:
+    assert detect("邮箱test@qq.com", "zh") == "zh"
+    assert detect("请看https://example.com/x?y=1", "zh") == "zh"
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,13 @@ _MEASURE_NEXT = re.compile(rf"\s?(?:{_MEASURES})")
 # Where these follow, 2 is a name or an ordinal and stays 二.
 _ORDINAL_AFTER = "月|号|日|号楼|楼|中|班|年级|级|环|线|路|期|次方"
 _TELEPHONE_CUES = r"(?:电话|热线|拨打|致电|报警|手机号?|客服|传真|拨|呼叫)"
+# Dialled in three digits by everybody in China: police, fire, ambulance, traffic, directory, weather, time.
+_SHORT_NUMBERS = frozenset(
+    ["110", "119", "120", "122", "114", "121", "117", "999", "911", "112", "113", "118"]
+)
+_SERVICES = (
+    "市民|政务|便民|服务|客服|消费者|消费|投诉|举报|咨询|维权|医疗|急救|报警|火警|法律|援助|心理|全国|统一"
+)
 
 
 def _trim_money(text: str) -> str:
@@ -73,6 +80,22 @@ def _two_digit_year(match: re.Match[str]) -> str:
 @rule(_NOT_IN_NUMBER + r"(\d{2,4})\s?年代")
 def _decade(match: re.Match[str]) -> str:
     return f"{cardinal(match[1])}年代" if len(match[1]) == 2 else f"{year(match[1])}年代"
+
+
+_TIME = r"([01]?\d|2[0-4])[:：]([0-5]\d)(?![\d:：]|\.\d)"
+
+
+@rule(_NOT_IN_NUMBER + _TIME + r"\s?(?:-|~|–|—{1,2}|至|到)\s?" + _TIME)
+def _clock_range(match: re.Match[str]) -> str:
+    """8:00-9:30 as people say it: 八点到九点半."""
+    return f"{_short_time(match[1], match[2])}到{_short_time(match[3], match[4])}"
+
+
+def _short_time(hour: str, minute: str) -> str:
+    spoken = counted(hour.lstrip("0") or "0") + "点"
+    if minute in ("00", "30"):
+        return spoken + ("半" if minute == "30" else "")
+    return spoken + ("零" if minute[0] == "0" else "") + cardinal(minute.lstrip("0")) + "分"
 
 
 @rule(_NOT_IN_NUMBER + r"([01]?\d|2[0-4])[:：]([0-5]\d)(?:[:：]([0-5]\d))?(?![\d:：]|\.\d)")
@@ -129,12 +152,31 @@ def _landline(match: re.Match[str]) -> str:
 
 
 @rule(
-    rf"(?<=[话线打电警机号服真拨叫是:：为 ])(?<![\d.])(\d{{3,8}})(?!\d|\.\d|,\d|\s?[{'个元万亿千年月日人次%'}])"
+    rf"(?<=[话线打电警机号服真拨叫给到是:：为 ])(?<![\d.])(\d{{3,8}})(?!\d|\.\d|,\d|\s?[{'个元万亿千年月日人次%'}])"
 )
 def _hotline(match: re.Match[str]) -> str | None:
     before = match.string[max(0, match.start() - 8) : match.start()]
-    cue = re.search(_TELEPHONE_CUES + r"[号码是为:： ]*\Z", before)
-    return digits(match[1], telephone=True) if cue else None
+    cue = re.search(_TELEPHONE_CUES + r"(?:[号码是为:： ]*|[给到])\Z", before)
+    if cue or (before.rstrip().endswith("打") and _is_short_number(match)):
+        return digits(match[1], telephone=True)
+    return None
+
+
+def _is_short_number(match: re.Match[str]) -> bool:
+    """Whether what follows 打 is dialled: 打110 and 打10086 are, 打100分 and 打500下 are not."""
+    if _MEASURE_NEXT.match(match.string, match.end()) or match.string[match.end() :][:1] in set(
+        "折分针拳多余几来"
+    ):
+        return False
+    return len(match[1]) >= 5 or match[1] in _SHORT_NUMBERS
+
+
+@rule(
+    rf"{_NOT_IN_WORD}(\d{{3}}|\d{{5,8}})(?=\s?(?:{_SERVICES})*(?:热线|专线|客服|电话|急救|报警|火警|投诉举报))"
+)
+def _named_hotline(match: re.Match[str]) -> str:
+    """12345热线: the number stands before what it is."""
+    return digits(match[1], telephone=True)
 
 
 @rule(r"(?<![\d./])([1-9]\d{0,2})/([1-9]\d{0,2})(?![\d/]|\.\d)")
@@ -265,8 +307,8 @@ def _silent(_: re.Match[str]) -> str:
 
 RULES: tuple[Rule, ...] = (
     addresses.email("艾特", "点"), addresses.url("点", "杠"),
-    _iso_date, _year_range, _four_digit_year, _two_digit_year, _decade, _clock, _percent_range, _percent, _money,
-    _money_behind, _mobile, _landline, _hotline, _version, _fraction, _score, _minus, _range, _measure, _ordinal,
+    _iso_date, _year_range, _four_digit_year, _two_digit_year, _decade, _clock_range, _clock, _percent_range, _percent, _money,
+    _money_behind, _mobile, _landline, _hotline, _named_hotline, _version, _fraction, _score, _minus, _range, _measure, _ordinal,
     _room, _calendar, _between_letters, _counted, _after_letters, _long_string, _plain, _plus_plus, _operator, _until, _and, _per, _silent,
 )  # fmt: skip
 
