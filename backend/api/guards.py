@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -261,12 +261,17 @@ class _BodyLimit:
         await response(scope, receive, send)
 
 
+# As they stand on the wire; made once, because every answer gets them.
+_RAW_SECURITY_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+
+
 def _with_security_headers(send: Send) -> Send:
     async def wrapped(message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            for name, value in SECURITY_HEADERS.items():
-                headers.setdefault(name, value)
+            given = message.get("headers", [])
+            present = {name.lower() for name, _ in given}
+            added = [pair for pair in _RAW_SECURITY_HEADERS if pair[0] not in present]
+            message = {**message, "headers": [*given, *added]}
         await send(message)
 
     return wrapped
