@@ -23,15 +23,25 @@ MAX_DECODED_S = 600.0
 DECODE_DEADLINE_S = 120.0
 _READ_BYTES = 2 * SAMPLE_RATE
 _FRAME = SAMPLE_RATE // 50
-# A frame is loud when it is this far above the quietest tenth of the recording ...
-_ABOVE_FLOOR_DB = 12.0
+# The quietest tenth of a recording is its noise floor, the loudest twentieth its top. Nearer together than this they
+# are a hum, hiss or tone: speech always has valleys.
+_MIN_RANGE_DB = 12.0
+# A frame is loud when it is this share of that range above the floor, but at least and at most so many dB: read
+# speech in a room has 20 to 25 dB of range and weak consonants 6 to 9 dB above its noise ...
+_MARGIN_SHARE = 0.35
+_MIN_MARGIN_DB = 5.0
+_MAX_MARGIN_DB = 9.0
 # ... and above what is silence in any recording ...
-_ABSOLUTE_FLOOR_DB = -50.0
-# ... and not too far below its loudest tenth: reverberation and breath are not speech.
-_BELOW_TOP_DB = 30.0
-# Pauses inside speech up to this long count as speech, bursts shorter than this do not.
+_ABSOLUTE_FLOOR_DB = -55.0
+# ... and not too far below the top: reverberation and breath are not speech.
+_BELOW_TOP_DB = 40.0
+# Words fade in and out: next to a loud stretch, frames this much weaker still belong to it, up to 0.1 s.
+_FADE_DB = 12.0
+_FADE_FLOOR_MARGIN_DB = 3.0
+_FADE_FRAMES = 5
+# Pauses inside speech up to this long (0.3 s) count as speech, bursts shorter than this (60 ms) do not.
 _BRIDGE_FRAMES = 15
-_MIN_BURST_FRAMES = 5
+_MIN_BURST_FRAMES = 3
 # Samples this close to full scale were cut off by the recorder.
 _CLIP_LEVEL = 0.997
 _SILENT_DB = -120.0
@@ -105,22 +115,39 @@ def _frame_levels(samples: npt.NDArray[np.float32], levels: list[float]) -> npt.
 
 
 def speech_seconds(levels: npt.NDArray[np.float64]) -> float:
-    """Seconds of speech from frame levels in dBFS: loud stretches, short pauses bridged, clicks left out."""
+    """Seconds of speech from frame levels in dBFS: loud stretches with their fades, short pauses bridged.
+
+    The threshold follows the noise floor of the recording; clicks, and sounds without valleys, are left out.
+    """
     if not len(levels):
         return 0.0
     floor, top = np.percentile(levels, 10), np.percentile(levels, 95)
-    threshold = max(min(floor + _ABOVE_FLOOR_DB, top - 3.0), top - _BELOW_TOP_DB, _ABSOLUTE_FLOOR_DB)
-    if top - floor < _ABOVE_FLOOR_DB:
-        return 0.0  # a hum, hiss or tone: speech always has valleys
+    if top - floor < _MIN_RANGE_DB:
+        return 0.0
+    margin = float(np.clip(_MARGIN_SHARE * (top - floor), _MIN_MARGIN_DB, _MAX_MARGIN_DB))
+    threshold = max(floor + margin, top - _BELOW_TOP_DB, _ABSOLUTE_FLOOR_DB)
     loud = levels > threshold
+    audible = levels > max(floor + _FADE_FLOOR_MARGIN_DB, threshold - _FADE_DB)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], loud.astype(np.int8), [0]])))
     stretches = [
-        (int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a >= _MIN_BURST_FRAMES
+        _with_fades(int(a), int(b), audible)
+        for a, b in zip(edges[::2], edges[1::2], strict=True)
+        if b - a >= _MIN_BURST_FRAMES
     ]
     merged: list[tuple[int, int]] = []
     for start, end in stretches:
         if merged and start - merged[-1][1] <= _BRIDGE_FRAMES:
-            merged[-1] = (merged[-1][0], end)
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
             merged.append((start, end))
     return sum(end - start for start, end in merged) * _FRAME / SAMPLE_RATE
+
+
+def _with_fades(start: int, end: int, audible: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    """The loud stretch `start:end` with the audible frames that touch it."""
+    first, last = start, end
+    while first > max(0, start - _FADE_FRAMES) and audible[first - 1]:
+        first -= 1
+    while last < min(len(audible), end + _FADE_FRAMES) and audible[last]:
+        last += 1
+    return first, last
