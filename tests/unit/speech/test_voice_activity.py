@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workers.speech.probe import speech_seconds
+from workers.speech.probe import is_long_enough, speech_seconds
 
 
 def levels(*stretches: tuple[float, float]) -> np.ndarray:
@@ -80,3 +80,15 @@ def test_noise_and_a_held_chord_are_no_speech() -> None:
     assert speech_seconds(frame_levels(noise(8, -30))) == 0.0
     assert speech_seconds(frame_levels(noise(8, -80))) == 0.0
     assert speech_seconds(frame_levels(chord + noise(8, -60))) == 0.0
+
+
+def test_three_seconds_with_soft_ends_pass_and_two_and_a_half_do_not() -> None:
+    def recording(seconds: float) -> np.ndarray:
+        ramp = np.minimum(1.0, np.arange(round(seconds * RATE)) / (0.2 * RATE))
+        silence = np.zeros(RATE // 4)
+        return np.concatenate([silence, spoken(seconds) * ramp * ramp[::-1], silence]) + noise(
+            seconds + 0.5, -85
+        )
+
+    assert is_long_enough(speech_seconds(frame_levels(recording(3.0))))
+    assert not is_long_enough(speech_seconds(frame_levels(recording(2.5))))
