@@ -124,6 +124,8 @@ async def _send(request: Request, file: Download, *, inline: bool) -> Response:
     )
 
 
+# HEAD: `curl -I` and some players ask for the size first.
+@router.head("/{job_id}/result", include_in_schema=False, response_class=FileResponse)
 @router.get(
     "/{job_id}/result",
     response_class=FileResponse,

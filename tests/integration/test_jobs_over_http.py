@@ -114,6 +114,9 @@ async def test_ranges_and_etags_of_the_result_work(tmp_path: Path) -> None:
             "%e5%85%ad%e6%9c%88", "%E5%85%AD%E6%9C%88"
         )
         assert whole.headers["content-disposition"].startswith("attachment")
+        head = await studio.http.head(url)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == str(len(whole.content))
         inline = await studio.http.get(url, params={"inline": "1"})
         assert inline.headers["content-disposition"].startswith("inline")
 
