@@ -18,7 +18,7 @@ from backend.services.catalog import stable_seed
 from backend.services.engine_router import AUTO, EngineRouter
 from backend.services.file_keeper import FileKeeper
 from backend.services.job_view import PUBLIC_ARTIFACTS, wire_view
-from backend.services.script_service import check_length
+from backend.services.script_service import check_script
 from backend.services.voice_service import VoiceService
 from backend.storage.store import Store
 from backend.utils.ids import is_id, new_id
@@ -69,7 +69,7 @@ class JobService:
         self, request: JobCreate, *, idempotency_key: str | None = None, batch_id: str | None = None
     ) -> NewJob:
         """Refuse what can be seen to be wrong; the rest is ready for the queue."""
-        check_length(request.script_input, self._max_script_chars)
+        check_script(request.script_input, self._max_script_chars)
         plan = self._router.plan(request.preferred_engine, allow_fallback=request.fallback.allow)
         inputs = {
             role: file_id

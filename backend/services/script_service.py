@@ -11,7 +11,7 @@ from backend.models.errors import FieldError, InputError, RequestError
 from backend.models.job import JobCreate
 
 
-def check_length(script: str, max_chars: int) -> None:
+def check_script(script: str, max_chars: int) -> None:
     """Raise `validation_failed` when the script is longer than the settings allow, or holds no word."""
     if len(script) > max_chars:
         raise RequestError(
