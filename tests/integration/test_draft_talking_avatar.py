@@ -190,6 +190,17 @@ def test_a_probe_describes_the_portrait_and_keeps_a_clean_copy(handler: Handler,
     assert context.fractions[-1] == 1.0
 
 
+def test_a_probe_keeps_an_upside_down_picture_upright_and_says_so(handler: Handler, tmp_path: Path) -> None:
+    path = tmp_path / "upside_down.png"
+    with Image.open(FIXTURES / "astronaut_256.heic") as original:
+        given = original.convert("RGB")
+    given.transpose(Image.Transpose.ROTATE_180).save(path)
+    data, context = run(handler, {"image": path}, tmp_path / "out", task="portrait_probe")
+    assert [warning["code"] for warning in data["warnings"]] == ["rotated"]
+    with Image.open(context.artifacts["portrait"]["path"]) as portrait:
+        assert np.array_equal(np.asarray(portrait.convert("RGB")), np.asarray(given))
+
+
 def test_a_probe_of_a_landscape_finds_no_face(handler: Handler, tmp_path: Path) -> None:
     path = tmp_path / "wall.png"
     Image.fromarray(np.full((300, 400, 3), 150, np.uint8)).save(path)

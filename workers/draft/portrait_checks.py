@@ -34,13 +34,17 @@ class PortraitWarning(TypedDict):
     message: str
 
 
-def check_portrait(picture: Image, faces: list[Face], chosen: Face) -> list[PortraitWarning]:
-    """Warnings for the chosen face of an RGB picture, in a fixed order."""
+def check_portrait(
+    picture: Image, faces: list[Face], chosen: Face, *, rotated: bool = False
+) -> list[PortraitWarning]:
+    """Warnings for the chosen face of an RGB picture, in a fixed order. `rotated`: it was turned upright."""
     warnings: list[PortraitWarning] = []
 
     def warn(code: str, message: str) -> None:
         warnings.append({"code": code, "message": message})
 
+    if rotated:
+        warn("rotated", "The picture was not upright. It was turned so that the face stands upright.")
     if len(faces) > 1:
         warn(
             "several_faces",

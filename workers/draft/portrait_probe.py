@@ -1,6 +1,6 @@
 """Task `portrait_probe`: is this a picture we can animate? Runs in the draft worker.
 
-Flow: file -> normalised picture -> faces and warnings -> portrait.png, thumbnail.jpg and a description.
+Flow: file -> normalised picture -> upright, faces and warnings -> portrait.png, thumbnail.jpg and a description.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from typing import Any
 from PIL import Image as Pil
 
 from workers.draft.arrays import Image
-from workers.draft.faces import Face, find_faces
+from workers.draft.faces import Face
 from workers.draft.image_input import load_picture
+from workers.draft.orientation import find_upright
 from workers.draft.portrait_checks import check_portrait
 from workers.draft.sessions import Models
 from workers.handler import Task, TaskContext
@@ -27,8 +28,9 @@ def probe_portrait(task: Task, context: TaskContext, models: Models) -> dict[str
     picture = load_picture(task.inputs["image"])
     context.raise_if_cancelled()
     context.progress(0.3, "Looking for faces")
-    faces = find_faces(models, picture, context.raise_if_cancelled)
-    warnings = check_portrait(picture, faces, faces[0])
+    upright = find_upright(models, picture, context.raise_if_cancelled)
+    picture, faces = upright.picture, upright.faces
+    warnings = check_portrait(picture, faces, faces[0], rotated=upright.rotated)
     context.progress(0.6, "Saving the portrait")
     height, width = picture.shape[:2]
     _save(task, context, picture)

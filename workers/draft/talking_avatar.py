@@ -21,6 +21,7 @@ from workers.draft.framing import DEFAULT_SIZE, Framing, frame_portrait
 from workers.draft.image_input import load_picture
 from workers.draft.matte import person_matte
 from workers.draft.motion import Motion, plan_motion
+from workers.draft.orientation import find_upright
 from workers.draft.portrait_checks import PortraitWarning, check_portrait
 from workers.draft.renderer import Scene
 from workers.draft.rig import build_head
@@ -74,11 +75,12 @@ def render_talking_avatar(
     context.progress(0.0, "Preparing the portrait")
     picture = load_picture(task.inputs["portrait"])
     context.raise_if_cancelled()
-    found = face_search.find_faces(models, picture, context.raise_if_cancelled)
+    upright = find_upright(models, picture, context.raise_if_cancelled)
+    picture, found = upright.picture, upright.faces
     face = face_search.choose(found, options.face_index)
-    warnings = check_portrait(picture, found, face)
+    warnings = check_portrait(picture, found, face, rotated=upright.rotated)
     framing = frame_portrait(picture, face, options.aspect, options.size)
-    del picture
+    del picture, upright
     context.raise_if_cancelled()
     scene = _build_scene(models, framing, context)
     context.raise_if_cancelled()

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from workers.draft import topology as topo
 from workers.draft.arrays import F64
-from workers.draft.faces import Face, choose, find_faces
+from workers.draft.faces import Face, choose, find_faces, usable_faces
+from workers.draft.orientation import find_upright
 from workers.draft.portrait_checks import check_portrait
 from workers.draft.sessions import Models
 from workers.handler import TaskCancelled, TaskError
@@ -20,6 +21,15 @@ Photo = NDArray[np.uint8]
 def codes(models: Models, picture: Photo) -> list[str]:
     faces = find_faces(models, picture, lambda: None)
     return [warning["code"] for warning in check_portrait(picture, faces, faces[0])]
+
+
+def drawn_face() -> Photo:
+    drawing = np.full((512, 512, 3), 255, np.uint8)
+    cv2.circle(drawing, (256, 256), 180, (255, 210, 180), -1)
+    for x in (190, 322):
+        cv2.circle(drawing, (x, 220), 22, (0, 0, 0), -1)
+    cv2.ellipse(drawing, (256, 330), (70, 35), 0, 0, 180, (200, 40, 40), -1)
+    return drawing
 
 
 def turned(points: F64, degrees: float) -> F64:
@@ -73,11 +83,75 @@ def test_a_small_face_is_animated_with_a_warning(models: Models, photo: Photo) -
 
 def test_a_small_face_in_a_large_scene_is_found_in_tiles(models: Models, photo: Photo) -> None:
     scene = np.full((1500, 2000, 3), 120, np.uint8)
-    scene[900:1156, 300:556] = cv2.resize(photo, (256, 256), interpolation=cv2.INTER_AREA)
+    scene[900:1220, 300:620] = cv2.resize(photo, (320, 320), interpolation=cv2.INTER_AREA)
     faces = find_faces(models, scene, lambda: None)
     assert len(faces) == 1
-    assert 300 < faces[0].centre[0] < 556
-    assert 900 < faces[0].centre[1] < 1156
+    assert 300 < faces[0].centre[0] < 620
+    assert 900 < faces[0].centre[1] < 1220
+
+
+@pytest.mark.parametrize(("width", "height", "side"), [(3840, 2160, 256), (1920, 1080, 128)])
+def test_a_tiny_face_in_a_large_scene_is_called_too_small_and_not_absent(
+    models: Models, photo: Photo, width: int, height: int, side: int
+) -> None:
+    scene = np.full((height, width, 3), 120, np.uint8)
+    x, y = width * 2 // 3, height // 3
+    scene[y : y + side, x : x + side] = cv2.resize(photo, (side, side), interpolation=cv2.INTER_AREA)
+    with pytest.raises(TaskError) as caught:
+        find_faces(models, scene, lambda: None)
+    assert caught.value.code == "face_too_small"
+
+
+def test_the_width_that_the_sentence_asks_for_is_the_width_that_is_accepted() -> None:
+    def square(width: float) -> Face:
+        points = np.zeros((478, 3))
+        points[1] = (width, width, 0)
+        return Face(points, 0.9, 1.0)
+
+    with pytest.raises(TaskError) as caught:
+        usable_faces([square(20)])
+    asked = int(caught.value.message.rsplit("at least ", 1)[1].split()[0])
+    assert usable_faces([square(asked)])
+    with pytest.raises(TaskError):
+        usable_faces([square(asked - 1)])
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_picture_on_its_side_or_head_is_turned_upright_with_a_warning(
+    models: Models, photo: Photo, turns: int
+) -> None:
+    upright = find_upright(models, np.ascontiguousarray(np.rot90(photo, turns)), lambda: None)
+    assert upright.rotated
+    assert np.array_equal(upright.picture, photo)
+    assert abs(upright.faces[0].roll_deg) < 15
+    warnings = check_portrait(upright.picture, upright.faces, upright.faces[0], rotated=upright.rotated)
+    assert [warning["code"] for warning in warnings] == ["rotated"]
+
+
+def test_an_upright_picture_and_an_upright_drawing_stay_as_they_are(models: Models, photo: Photo) -> None:
+    for picture in (photo, drawn_face()):
+        upright = find_upright(models, picture, lambda: None)
+        assert not upright.rotated
+        assert upright.picture is picture
+
+
+@pytest.mark.parametrize("name", ["coffee", "chelsea", "rocket"])
+def test_no_turn_of_a_picture_without_a_person_has_a_face(models: Models, name: str) -> None:
+    import skimage.data
+
+    picture = np.ascontiguousarray(getattr(skimage.data, name)())
+    with pytest.raises(TaskError) as caught:
+        find_upright(models, picture, lambda: None)
+    assert caught.value.code == "face_not_found"
+
+
+@pytest.mark.parametrize("degrees", [-30.0, 30.0])
+def test_a_leaning_head_is_left_leaning(models: Models, photo: Photo, degrees: float) -> None:
+    turn = cv2.getRotationMatrix2D((224, 130), degrees, 1.0)
+    leaning = np.asarray(cv2.warpAffine(photo, turn, (512, 512), borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    upright = find_upright(models, leaning, lambda: None)
+    assert not upright.rotated
+    assert abs(abs(upright.faces[0].roll_deg) - 30) < 10
 
 
 def test_the_search_in_tiles_can_be_cancelled(models: Models) -> None:
@@ -126,9 +200,4 @@ def test_a_blurred_face_is_warned_about(models: Models, photo: Photo) -> None:
 
 
 def test_a_drawn_face_is_animated_with_a_warning(models: Models) -> None:
-    drawing = np.full((512, 512, 3), 255, np.uint8)
-    cv2.circle(drawing, (256, 256), 180, (255, 210, 180), -1)
-    for x in (190, 322):
-        cv2.circle(drawing, (x, 220), 22, (0, 0, 0), -1)
-    cv2.ellipse(drawing, (256, 330), (70, 35), 0, 0, 180, (200, 40, 40), -1)
-    assert codes(models, drawing) == ["drawn"]
+    assert codes(models, drawn_face()) == ["drawn"]
