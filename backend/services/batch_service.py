@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -65,6 +66,8 @@ class BatchService:
 
     async def _prepare(self, defaults: Item, item: Item, batch_id: str) -> NewJob | Mapping[str, Any]:
         """The job of an item, or the error for which it cannot be one."""
+        # Checking an item may wait for nothing; two hundred of them must not hold the event loop.
+        await asyncio.sleep(0)
         try:
             request = JobCreate.model_validate(_merged(defaults, item))
             return await self._jobs.prepare(request, batch_id=batch_id)

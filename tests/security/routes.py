@@ -30,6 +30,9 @@ def filled(path: str, a_job: str, **others: str) -> str:
         "voice_id": "voice_builtinafheart",
         "avatar_id": "avatar_builtinaria",
         "name": "audio.wav",
+        # Of these there are none; what is tried here is refused before anybody looks.
+        "batch_id": "batch_zzzzzzzz1",
+        "hook_id": "hook_zzzzzzzz1",
     }
     for name, value in {**known, **others}.items():
         path = path.replace(f"{{{name}}}", value)

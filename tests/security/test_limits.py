@@ -14,6 +14,7 @@ import pytest
 from packaging.version import Version
 
 from backend.api import guards, http_protocol
+from backend.api.batches import MAX_BATCH_BYTES
 from backend.api.downloads import MAX_RANGES, satisfiable_ranges
 from backend.api.guards import DEFAULT_BODY_BYTES, MULTIPART_OVERHEAD_BYTES
 from tests.integration.test_library_over_http import png
@@ -30,6 +31,8 @@ HEAD = b'--a\r\nContent-Disposition: form-data; name="%b"; filename="x.png"\r\n\
 # Short enough that a test waits a moment, long enough that a busy machine still sends a request in time.
 SHORT_S = 0.8
 UPLOADS = {"/api/avatars": (b"image_file", 1), "/api/voice/clone": (b"audio_file", 2)}
+# JSON of its own size: many jobs at once.
+JSON_LIMITS = {"/api/batches": MAX_BATCH_BYTES}
 
 
 @pytest.mark.parametrize(
@@ -64,7 +67,7 @@ def test_no_route_takes_a_body_beyond_its_limit_whatever_was_declared(
     target = filled(path, "job_zzzzzzzz1")
     folder = stocked.served.settings.data_dir.parent
     mib = UPLOADS.get(path, (b"", 0))[1]
-    limit = (mib << 20) + MULTIPART_OVERHEAD_BYTES if mib else DEFAULT_BODY_BYTES
+    limit = (mib << 20) + MULTIPART_OVERHEAD_BYTES if mib else JSON_LIMITS.get(path, DEFAULT_BODY_BYTES)
     declared = ((b"Content-Length", str(limit + 1).encode()), JSON)
     # Nothing is sent: the declaration alone is enough.
     with stocked.served.connect() as connection:

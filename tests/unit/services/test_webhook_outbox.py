@@ -10,11 +10,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from backend.models.batch_records import DeliveryRecord
-from backend.models.errors import InputError
+from backend.models.errors import InputError, ProductError
 from backend.services.webhook_outbox import MAX_IN_FLIGHT, RETRY_AFTER_S, WebhookOutbox
 from backend.services.webhook_sender import Message, Sent, WebhookSender, new_secret, signature
 from backend.services.webhook_service import JobWebhookSecret
+from backend.storage.db import Transaction
 from backend.storage.store import Store
 from backend.utils.clock import ManualClock
 from backend.utils.ids import new_id
@@ -272,10 +275,24 @@ async def test_whatever_a_receiver_does_is_a_sentence_and_no_exception() -> None
 
 
 def test_an_address_inside_is_refused_before_anything_is_sent() -> None:
-    try:
+    with pytest.raises(InputError) as caught:
         WebhookSender(allow_private=False).check("http://127.0.0.1/")
-    except InputError as error:
-        assert error.code == "fetch_refused"
-        assert error.hint
-    else:
-        raise AssertionError
+    assert caught.value.code == "fetch_refused"
+    assert caught.value.hint
+
+
+async def test_a_job_does_not_end_without_the_message_that_tells_of_it(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (store, _, _sender):
+        await hooked(store)
+        job = await enqueue(store)
+
+        async def forbid(transaction: Transaction) -> None:
+            await transaction.run(
+                "CREATE TRIGGER no_room BEFORE INSERT ON webhook_deliveries BEGIN SELECT RAISE(ABORT, 'no room'); END"
+            )
+
+        await store.db.write(forbid)
+        with pytest.raises(ProductError):
+            await store.jobs.request_cancel(job.job_id)
+        assert (await store.jobs.get(job.job_id)).state == "queued"
+        assert [event.type for event in await store.jobs.events_since(0)] == ["queued"]

@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from backend.storage import files, job_queue_sql
+from backend.storage import batches, files, job_queue_sql, retention, webhooks
 from backend.storage.migrations import MIGRATIONS
 from backend.storage.migrations.runner import migrate
 
@@ -44,7 +44,8 @@ PARAMS = {
     "lease_owner": "b", "lease_ms": 1, "now": 1, "engines": None, "job_id": "job_00000001", "attempt": 1,
     "owner": "", "key": "k", "last_id": 1, "limit": 10, "boot": "b", "after": 100, "keys": None, "engine": None,
     "batch": None, "q": None, "exact": None, "percent": 1.0, "stage": None, "message": None, "eta_s": None, "expires": 1,
-    "before": 1, "file_ids": "[]",
+    "before": 1, "file_ids": "[]", "keep": 10, "key_before": 1, "names": '["silent.mp4"]', "batch_id": "batch_1",
+    "batch_ids": "[]", "besides": "[]", "hook_id": "hook_1", "type": "job.failed",
 }  # fmt: skip
 
 HOT = {
@@ -67,6 +68,21 @@ HOT = {
     "LIST_NEWEST_FIRST": (job_queue_sql.LIST_NEWEST_FIRST, ["USING INTEGER PRIMARY KEY (rowid<?)"]),
     "LIST_OLDEST_FIRST": (job_queue_sql.LIST_OLDEST_FIRST, ["USING INTEGER PRIMARY KEY (rowid>?)"]),
     "VIEW": (job_queue_sql.VIEW, ["attempts_of_job", "sqlite_autoindex_jobs_1"]),
+    "LIST_OF_BATCH": (batches.JOBS, ["jobs_batch"]),
+    "TALLY": (batches.TALLY, ["jobs_batch"]),
+    "TO_CANCEL": (batches.TO_CANCEL, ["jobs_batch|jobs_ready|jobs_running"]),
+    "QUEUE_DELIVERIES": (job_queue_sql.QUEUE_DELIVERIES, ["sqlite_autoindex_jobs_1"]),
+    "DUE": (webhooks.DUE, ["webhook_deliveries_due"]),
+    "NEXT_DUE": (webhooks.NEXT_DUE, ["webhook_deliveries_due"]),
+    "OF_HOOK": (webhooks.OF_HOOK, ["webhook_deliveries_of_hook"]),
+    "OF_JOB": (webhooks.OF_JOB, ["webhook_deliveries_once"]),
+    "OLD_JOBS": (retention.OLD_JOBS, ["jobs_finished", "webhook_deliveries_once"]),
+    "RELEASABLE": (retention.RELEASABLE, ["files_live", "artifacts_file", "job_inputs_file"]),
+    "PROGRESS_EVENTS": (retention.PROGRESS_EVENTS, ["job_events_progress"]),
+    "GONE_JOBS": (retention.GONE_JOBS, ["jobs_deleted", "webhook_deliveries_once"]),
+    "GONE_FILES": (retention.GONE_FILES, ["files_purged", "artifacts_file", "jobs_result"]),
+    "GONE_BATCHES": (retention.GONE_BATCHES, ["jobs_batch"]),
+    "OLD_DELIVERIES": (retention.OLD_DELIVERIES, ["webhook_deliveries_ended"]),
     "TO_PURGE": (files.TO_PURGE, ["files_to_purge"]),
     "COLLECTABLE": (files.COLLECTABLE, ["files_live", "artifacts_file", "job_inputs_file", "voices_file"]),
 }
@@ -95,6 +111,8 @@ def test_hot_sql_uses_its_index_and_scans_no_table(history: sqlite3.Connection, 
         "attempts",
         "job_events",
         "files",
+        "d",
+        "webhook_deliveries",
     }
     tables -= {line.split()[1] for line in plan if line.startswith("CO-ROUTINE")}
     scans = [
