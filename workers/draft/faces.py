@@ -22,6 +22,9 @@ from workers.handler import TaskError
 PRESENCE_FLOOR = 0.9
 # Faces narrower than this have no mouth that could be opened believably: its lips are 15 pixels wide.
 MIN_FACE_PX = 48
+# A small picture that is mostly face is what its owner has: it is taken down to this width, with a warning.
+MIN_CLOSE_UP_PX = 32
+CLOSE_UP_FRACTION = 0.05
 # More than this many faces is a crowd; the largest are kept.
 MAX_FACES = 16
 # Tiles are searched in this many rows and columns, overlapping by half: 9, then 49 looks of 10 ms.
@@ -93,7 +96,7 @@ def find_faces(models: Models, picture: Image, check: Callable[[], None]) -> lis
     """
     found = whole_picture_faces(models, picture)
     check()
-    return usable_faces(found or search_tiles(models, picture, check))
+    return usable_faces(found or search_tiles(models, picture, check), max(picture.shape[:2]))
 
 
 def not_found() -> TaskError:
@@ -104,11 +107,17 @@ def not_found() -> TaskError:
     )
 
 
-def usable_faces(found: list[Face]) -> list[Face]:
-    """The faces that are large enough. Raises `TaskError` as `find_faces` does."""
+def is_large_enough(face: Face, side_px: int) -> bool:
+    """Whether a face can be made to speak, in a picture whose longest side is `side_px`."""
+    is_close_up = face.size_px >= CLOSE_UP_FRACTION * side_px
+    return face.size_px >= (MIN_CLOSE_UP_PX if is_close_up else MIN_FACE_PX)
+
+
+def usable_faces(found: list[Face], side_px: int) -> list[Face]:
+    """The faces that are large enough for a picture of that size. Raises `TaskError` as `find_faces` does."""
     if not found:
         raise not_found()
-    large = [face for face in found if face.size_px >= MIN_FACE_PX]
+    large = [face for face in found if is_large_enough(face, side_px)]
     if not large:
         raise TaskError(
             "face_too_small",

@@ -14,7 +14,7 @@ import numpy as np
 
 from workers.draft import faces as face_search
 from workers.draft.arrays import Image
-from workers.draft.faces import MIN_FACE_PX, Face
+from workers.draft.faces import Face
 from workers.draft.sessions import Models
 
 # The detectors know upright faces: those score 0.85 and more, the same faces upside down 0.5 to 0.6 (with the
@@ -42,10 +42,11 @@ def find_upright(models: Models, picture: Image, check: Callable[[], None]) -> U
 
     Raises `TaskError` as `faces.find_faces` does; a face that lies however the picture is turned is not found.
     """
+    side_px = max(picture.shape[:2])
     found = face_search.whole_picture_faces(models, picture)
     check()
     if any(_sure(face, _LYING_DEG) for face in found):
-        return UprightPicture(picture, face_search.usable_faces(found), rotated=False)
+        return UprightPicture(picture, face_search.usable_faces(found, side_px), rotated=False)
     best_score = (
         max((face.score for face in found if abs(face.roll_deg) < _LYING_DEG), default=0.0) + _BETTER_BY
     )
@@ -56,19 +57,23 @@ def find_upright(models: Models, picture: Image, check: Callable[[], None]) -> U
         check()
         # Noise of a few pixels turns no picture.
         score = max(
-            (face.score for face in faces if _sure(face, _UPRIGHT_DEG) and face.size_px >= MIN_FACE_PX),
+            (
+                face.score
+                for face in faces
+                if _sure(face, _UPRIGHT_DEG) and face_search.is_large_enough(face, side_px)
+            ),
             default=0.0,
         )
         if score > best_score:
             best, best_score = (turned, faces), score
     if best is not None:
-        return UprightPicture(best[0], face_search.usable_faces(best[1]), rotated=True)
+        return UprightPicture(best[0], face_search.usable_faces(best[1], side_px), rotated=True)
     standing = [face for face in found if abs(face.roll_deg) < _LYING_DEG]
     if found and not standing:
         raise face_search.not_found()
     return UprightPicture(
         picture,
-        face_search.usable_faces(standing or face_search.search_tiles(models, picture, check)),
+        face_search.usable_faces(standing or face_search.search_tiles(models, picture, check), side_px),
         rotated=False,
     )
 

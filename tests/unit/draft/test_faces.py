@@ -102,18 +102,20 @@ def test_a_tiny_face_in_a_large_scene_is_called_too_small_and_not_absent(
     assert caught.value.code == "face_too_small"
 
 
-def test_the_width_that_the_sentence_asks_for_is_the_width_that_is_accepted() -> None:
-    def square(width: float) -> Face:
-        points = np.zeros((478, 3))
-        points[1] = (width, width, 0)
-        return Face(points, 0.9, 1.0)
+def square(width: float) -> Face:
+    """A face of this width, with nothing in it."""
+    points = np.zeros((478, 3))
+    points[1] = (width, width, 0)
+    return Face(points, 0.9, 1.0)
 
+
+def test_the_width_that_the_sentence_asks_for_is_the_width_that_is_accepted() -> None:
     with pytest.raises(TaskError) as caught:
-        usable_faces([square(20)])
+        usable_faces([square(20)], 512)
     asked = int(caught.value.message.rsplit("at least ", 1)[1].split()[0])
-    assert usable_faces([square(asked)])
+    assert usable_faces([square(asked)], 4000)
     with pytest.raises(TaskError):
-        usable_faces([square(asked - 1)])
+        usable_faces([square(asked - 1)], 4000)
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
@@ -201,3 +203,12 @@ def test_a_blurred_face_is_warned_about(models: Models, photo: Photo) -> None:
 
 def test_a_drawn_face_is_animated_with_a_warning(models: Models) -> None:
     assert codes(models, drawn_face()) == ["drawn"]
+
+
+def test_a_small_close_up_is_taken_and_the_same_face_lost_in_a_large_picture_is_not() -> None:
+    assert usable_faces([square(46)], 256)
+    with pytest.raises(TaskError) as caught:
+        usable_faces([square(46)], 3840)
+    assert caught.value.code == "face_too_small"
+    with pytest.raises(TaskError):
+        usable_faces([square(31)], 256)
