@@ -20,8 +20,7 @@ export function jobNotices(job) {
     const engine = lastFailure(job)?.engine ?? null;
     boxes.push(problemBox({ ...error, engine, reference: job.job_id }, { actions: [enginesButton()] }));
   }
-  // Where the next engine failed too, nothing took over: the error box tells of every try.
-  if (job.fallback_reason && job.status !== "failed") boxes.push(fallbackBox(job));
+  if (job.fallback_reason) boxes.push(fallbackBox(job));
   if (job.draft || job.notice) boxes.push(draftBox(job));
   return boxes;
 }
@@ -41,7 +40,10 @@ function fallbackBox(job) {
     h(
       "div",
       { class: "notice-body" },
-      h("p", { class: "notice-title", t: ["fallback.title", { engine: engineTitle(job.selected_engine) }] }),
+      // Where the next engine failed too, nothing took over.
+      job.status === "failed"
+        ? h("p", { class: "notice-title", t: "fallback.all_failed" })
+        : h("p", { class: "notice-title", t: ["fallback.title", { engine: engineTitle(job.selected_engine) }] }),
       left && h("p", {}, failureLine(left)),
       isActive(job) && h("p", { class: "quiet", t: "fallback.goes_on" }),
       details(
