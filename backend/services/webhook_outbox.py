@@ -58,17 +58,21 @@ class WebhookOutbox:
         self._clock = clock
         self._on_death = on_death
         self._wake = asyncio.Event()
+        self._stopping = False
         self._loop_task: asyncio.Task[None] | None = None
         self._in_flight: dict[str, asyncio.Task[None]] = {}
 
     async def start(self) -> None:
         """Begin to send, also what an earlier boot left. Idempotent."""
         if self._loop_task is None:
+            self._stopping = False
             self._loop_task = asyncio.create_task(self._loop(), name="webhook-outbox")
             self._loop_task.add_done_callback(self._watch)
 
     async def stop(self) -> None:
         """End; what was under way stays owed. Idempotent."""
+        # Not by the cancel alone: before Python 3.12 `wait_for` loses one that meets the event it waits for.
+        self._stopping = True
         loop, self._loop_task = self._loop_task, None
         tasks = [*([loop] if loop else []), *self._in_flight.values()]
         self._in_flight.clear()
@@ -92,7 +96,7 @@ class WebhookOutbox:
             self._on_death(error)
 
     async def _loop(self) -> None:
-        while True:
+        while not self._stopping:
             # Cleared before the look: what comes during it sets the event again.
             self._wake.clear()
             try:

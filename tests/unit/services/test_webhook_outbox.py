@@ -180,6 +180,14 @@ async def test_a_stop_in_the_middle_of_a_message_leaves_it_owed(tmp_path: Path) 
         assert first == second
 
 
+async def test_a_stop_is_heard_also_when_something_wakes_the_outbox_at_that_moment(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (store, clock, sender):
+        for _ in range(20):
+            async with running(store, clock, sender) as outbox:
+                await asyncio.sleep(0.01)
+                outbox.wake()
+
+
 async def test_a_receiver_gets_one_message_at_a_time_and_a_slow_one_holds_up_no_other(tmp_path: Path) -> None:
     async with opened(tmp_path) as (store, clock, sender):
         slow = {"url": "https://slow.example/", "events": ["job.cancelled"]}
