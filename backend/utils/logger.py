@@ -54,7 +54,7 @@ class _JobFilter(logging.Filter):
 
 
 class LineFormatter(logging.Formatter):
-    """`2026-01-31T08:00:00.123Z INFO [job_…] message`; newlines of a message are escaped too."""
+    """`2026-01-31T08:00:00.123Z INFO [job_…] message`; a traceback follows indented by two spaces."""
 
     converter = staticmethod(time.gmtime)
     default_time_format = "%Y-%m-%dT%H:%M:%S"
@@ -64,19 +64,21 @@ class LineFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s [%(job_id)s] %(name)s: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        # Tracebacks keep their lines (they are ours); the message may be anybody's.
-        original = record.msg, record.args
-        message = escape_controls(record.getMessage()).replace("\n", "\\n")
-        record.msg, record.args = _SECRETS.sub(r"\1\2***", message), ()
+        original = record.msg, record.args, record.__dict__.get("job_id")
+        record.msg, record.args = _one_line(record.getMessage()), ()
+        record.job_id = _one_line(str(original[2]))
         try:
-            return escape_controls_keep_lines(super().format(record))
+            text = super().format(record)
         finally:
-            record.msg, record.args = original
+            record.msg, record.args, record.job_id = original
+        # What follows is a traceback: its lines are kept, but it may quote anybody, so they are indented, and
+        # only what begins at the margin is a line of the log.
+        lines = "\n  ".join(escape_controls(line) for line in text.split("\n"))
+        return _SECRETS.sub(r"\1\2***", lines)
 
 
-def escape_controls_keep_lines(text: str) -> str:
-    """Escape line by line, so that a traceback stays readable."""
-    return "\n".join(escape_controls(line) for line in text.split("\n"))
+def _one_line(text: str) -> str:
+    return escape_controls(text).replace("\n", "\\n")
 
 
 def _file_handler(path: Path) -> logging.Handler:
