@@ -289,6 +289,8 @@ async def test_a_database_that_vanished_is_refused_at_opening_and_leaves_no_conn
     assert not (tmp_path / "missing.db").exists()
 
 
+# aiosqlite ends its thread after the close was answered: it may then speak to a loop that has ended too.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 async def test_a_disk_without_a_write_ahead_log_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
