@@ -53,11 +53,13 @@ class Dispatcher:
         self._running: dict[str, RunningJob] = {}
         self._runners: list[asyncio.Task[None]] = []
         self._wake = asyncio.Event()
+        self._stopping = False
 
     async def start(self) -> None:
         """Begin to work. Idempotent."""
         if self._runners:
             return
+        self._stopping = False
         for slot in range(self._concurrency):
             task = asyncio.create_task(self._loop(f"{self._boot_id}/{slot}"), name=f"job-runner-{slot}")
             task.add_done_callback(self._watch)
@@ -65,6 +67,7 @@ class Dispatcher:
 
     async def stop(self) -> None:
         """Stop the engines and put running jobs back into the queue, uncounted. Idempotent."""
+        self._stopping = True
         runners, self._runners = self._runners, []
         for task in runners:
             task.cancel()
@@ -94,7 +97,8 @@ class Dispatcher:
             self._on_death(error)
 
     async def _loop(self, lease_owner: str) -> None:
-        while True:
+        # Before Python 3.12 `wait_for` may lose a cancel that meets the event it waits for.
+        while not self._stopping:
             # Cleared before the claim: a job that arrives during it sets the event again.
             self._wake.clear()
             try:
