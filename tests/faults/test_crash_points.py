@@ -99,8 +99,10 @@ def test_a_job_that_was_lost_with_three_services_is_given_up_and_the_queue_goes_
         finally:
             dying.kill()
             dying.http.close()
-    assert job_id is not None
     with life(tmp_path) as last:
+        if job_id is None:
+            # The first life died between the commit and its answer: the job is there all the same.
+            job_id = last.http.get("/api/jobs").json()["data"][-1]["job_id"]
         view = last.view(job_id)
         assert (view["status"], view["error"]["code"]) == ("failed", "worker_lost")
         assert view["error"]["hint"]

@@ -30,7 +30,7 @@ const STEPS_BACK = new Set(["fallback", "retry_scheduled", "lost", "released"]);
  * @param {Job} next
  */
 const steady = (known, next) =>
-  known.status === next.status && next.status !== "queued" ? Math.max(known.progress, next.progress) : next.progress;
+  isFinished(next) ? next.progress : Math.max(known.progress, next.progress);
 
 class JobStore extends EventTarget {
   /** @type {Map<string, Job>} */
