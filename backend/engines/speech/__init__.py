@@ -1,0 +1,1 @@
+"""How engines of speech are driven from the service's side."""
