@@ -14,6 +14,7 @@ from backend.storage.avatars import AvatarsRepository
 from backend.storage.batches import BatchesRepository
 from backend.storage.blobs import BlobStore
 from backend.storage.db import Database, EventHook, check_sqlite_version
+from backend.storage.dictionary import DictionaryRepository
 from backend.storage.files import FilesRepository
 from backend.storage.job_tables import MAX_QUEUED
 from backend.storage.jobs import JobStore
@@ -42,6 +43,7 @@ class Store:
     workers: WorkersRepository
     settings: SettingsRepository
     retention: RetentionRepository
+    dictionary: DictionaryRepository
     blobs: BlobStore
 
     async def close(self) -> None:
@@ -73,5 +75,6 @@ async def open_store(
         workers=WorkersRepository(db, clock),
         settings=SettingsRepository(db, clock),
         retention=RetentionRepository(db, clock),
+        dictionary=DictionaryRepository(db, clock),
         blobs=BlobStore(layout.data),
     )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from backend.storage.migrations import m0001_initial, m0002_batches_webhooks
+from backend.storage.migrations import m0001_initial, m0002_batches_webhooks, m0003_dictionary
 from backend.storage.migrations.runner import Migration
 
 # Append only: a database counts how many of these it has seen in `PRAGMA user_version`.
-MIGRATIONS: tuple[Migration, ...] = (m0001_initial.upgrade, m0002_batches_webhooks.upgrade)
+MIGRATIONS: tuple[Migration, ...] = (
+    m0001_initial.upgrade,
+    m0002_batches_webhooks.upgrade,
+    m0003_dictionary.upgrade,
+)
