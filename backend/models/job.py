@@ -21,6 +21,7 @@ WEBHOOK_EVENTS: tuple[WebhookEvent, ...] = ("job.completed", "job.failed", "job.
 
 MAX_TITLE_CHARS = 200
 MAX_PROMPT_CHARS = 2000
+MAX_STYLE_CHARS = 300
 MAX_URL_CHARS = 2048
 MAX_METADATA_CHARS = 4096
 # Labels are flat or nearly so; JSON writers give up at a few hundred levels.
@@ -48,6 +49,15 @@ class VoiceSettings(WireModel):
     speed: Annotated[float, Field(ge=0.5, le=2.0)] = 1.0
     pause_ms: Annotated[int, Field(ge=0, le=5000)] = 300
     language: Literal["auto", "zh", "en", "ja"] = "auto"
+    pitch: Annotated[float, Field(ge=-12.0, le=12.0)] = 0.0
+
+
+class ScriptSettings(WireModel):
+    """What `script_mode: auto` is to write."""
+
+    language: Literal["auto", "zh", "en", "ja"] = "auto"
+    seconds: Annotated[int, Field(ge=5, le=600)] = 30
+    style: Annotated[str, Field(max_length=MAX_STYLE_CHARS)] = ""
 
 
 class FallbackOptions(WireModel):
@@ -75,6 +85,8 @@ class JobCreate(WireModel):
     preferred_engine: Annotated[str, Field(max_length=32)] = "auto"
     wangp_model: WangpModel | None = None
 
+    speech_engine: Annotated[str, Field(max_length=32)] = "auto"
+    script_settings: ScriptSettings = Field(default_factory=ScriptSettings)
     title: Annotated[str, Field(max_length=MAX_TITLE_CHARS)] = ""
     prompt: Annotated[str, Field(max_length=MAX_PROMPT_CHARS)] = ""
     output: OutputOptions = Field(default_factory=OutputOptions)
@@ -92,7 +104,7 @@ class JobCreate(WireModel):
         """`ai` is what a published page of the product sends for `auto`."""
         return "auto" if value == "ai" else value
 
-    @field_validator("script_input", "title", "prompt", "avatar_url")
+    @field_validator("script_input", "title", "prompt", "avatar_url", "speech_engine")
     @classmethod
     def _no_broken_unicode(cls, value: str) -> str:
         """Lone surrogates cannot be stored as UTF-8; NUL ends strings in foreign code."""
@@ -194,6 +206,10 @@ class JobView(WireModel):
     voice_settings: VoiceSettings
     output: OutputOptions
     wangp_model: str | None
+    # Who spoke; null until the speech is there.
+    speech_engine: str | None = None
+    # What a recogniser heard; null when none listened.
+    speech_report: dict[str, Any] | None = None
     seed: int | None
     priority: int
     metadata: dict[str, Any]

@@ -2,12 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from backend.models.codes import ErrorCode
 from backend.models.job import WireModel
+
+# A name fits a line of the page, a note a small box.
+MAX_VOICE_NAME_CHARS = 100
+MAX_VOICE_NOTE_CHARS = 500
+
+
+class SimilarityView(WireModel):
+    """How near a matched voice comes to its sample. Never a promise that it is the same voice.
+
+    `score` is the cosine of two speaker embeddings, -1 to 1, by the named encoder; `badge` puts it in a word.
+    """
+
+    score: float
+    badge: Literal["close", "fair", "far"]
+    stage: Literal["fast", "refined"]
+    encoder: str
+
+
+class MatchView(WireModel):
+    """Where the match of a voice of one's own stands. `none`: nothing to match, or not begun."""
+
+    state: Literal["none", "fast", "refining", "refined", "failed"]
+    # 0 to 1 while the match is refined, else null.
+    progress: float | None = None
+    # Why it failed or goes no further, as a sentence.
+    reason: str | None = None
+
+
+class VoiceEngineView(WireModel):
+    """An engine that could speak in this voice, best first."""
+
+    engine: str
+    label_en: str
+    label_zh: str
+    is_clone: bool
+    ready: bool
+
+
+class ConsentView(WireModel):
+    """What was declared about the speaker's consent, when, and to which wording."""
+
+    given: bool
+    at: str
+    version: int | None = None
 
 
 class VoiceCloned(WireModel):
@@ -19,6 +63,7 @@ class VoiceCloned(WireModel):
     name: str
     notice: str | None = None
     report: dict[str, Any] = Field(default_factory=dict)
+    similarity: SimilarityView | None = None
 
 
 class VoiceView(WireModel):
@@ -34,10 +79,28 @@ class VoiceView(WireModel):
     default: bool
     created_at: str | None = None
     report: dict[str, Any] = Field(default_factory=dict)
+    similarity: SimilarityView | None = None
+    match: MatchView = Field(default_factory=lambda: MatchView(state="none"))
+    engines: list[VoiceEngineView] = Field(default_factory=list)
+    notice: str | None = None
+    note: str = ""
+    consent: ConsentView | None = None
+    sample_url: str | None = None
+    reference_url: str | None = None
 
 
 class VoiceList(WireModel):
     data: list[VoiceView]
+
+
+class VoicePatch(WireModel):
+    """Body of `PATCH /api/voices/{id}`: what is not given stays as it is."""
+
+    name: Annotated[str, Field(min_length=1, max_length=MAX_VOICE_NAME_CHARS)] | None = None
+    note: Annotated[str, Field(max_length=MAX_VOICE_NOTE_CHARS)] | None = None
+    language: Literal["auto", "zh", "en", "ja"] | None = None
+    gender: Literal["female", "male", "unknown"] | None = None
+    consent: bool | None = None
 
 
 class PreviewRequest(WireModel):
@@ -45,6 +108,29 @@ class PreviewRequest(WireModel):
 
     text: str = Field("", max_length=300)
     speed: float = Field(1.0, ge=0.5, le=2.0)
+    pitch: float = Field(0.0, ge=-12.0, le=12.0)
+    speech_engine: Annotated[str, Field(max_length=32)] = "auto"
+
+
+class SpeechEngineView(WireModel):
+    """An engine of speech. `ready`, `state`, `code`, `reason` and `fix` as of a video engine."""
+
+    name: str
+    title_en: str
+    title_zh: str
+    is_clone: bool
+    languages: list[str]
+    licence: str
+    ready: bool
+    state: Literal["READY", "STARTING", "BUSY", "NOT_INSTALLED", "UNAVAILABLE"]
+    code: ErrorCode | None
+    reason: str | None
+    fix: str | None
+    disclosure: str | None = None
+
+
+class SpeechEngineList(WireModel):
+    data: list[SpeechEngineView]
 
 
 class FaceView(WireModel):
