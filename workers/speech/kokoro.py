@@ -9,9 +9,7 @@ Source of the facts: hexgrad/Kokoro-82M (StyleTTS 2 + ISTFTNet); style packs hol
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workers.speech import graph
+from workers.speech.stopping import SynthesisStopped, watch
 
 SAMPLE_RATE = 24_000
 # One frame of the duration predictor is 25 ms: 600 samples.
@@ -39,14 +38,8 @@ FADE_SAMPLES = round(0.005 * SAMPLE_RATE)
 # The generator sounds each symbol a little before the duration predictor says: measured over all offered voices,
 # onsets after pauses come 20 to 70 ms early, the median is 32 ms. Times are moved by that.
 ALIGNMENT_LEAD_SAMPLES = round(0.030 * SAMPLE_RATE)
-# How often a running inference looks whether it was cancelled.
-_CANCEL_POLL_S = 0.1
 
 Samples = npt.NDArray[np.float32]
-
-
-class SynthesisStopped(Exception):
-    """The run was ended from outside before it finished."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +121,7 @@ class Kokoro:
     ) -> tuple[Samples, npt.NDArray[np.float32]]:
         options = self._run_options()
         outputs = [graph.OUTPUT_AUDIO, graph.OUTPUT_DURATIONS]
-        with _watch(options, cancelled) as stopped:
+        with watch(options, cancelled) as stopped:
             try:
                 audio, durations = self._session.run(outputs, feeds, options)
             except Exception as error:
@@ -136,29 +129,6 @@ class Kokoro:
                     raise SynthesisStopped from error
                 raise
         return np.asarray(audio, np.float32).ravel(), np.asarray(durations, np.float32).ravel()
-
-
-@contextmanager
-def _watch(options: Any, cancelled: Callable[[], bool] | None) -> Iterator[Callable[[], bool]]:
-    """While the block runs, poll `cancelled` and end the session run that uses `options` when it says so."""
-    if cancelled is None:
-        yield lambda: False
-        return
-    finished = threading.Event()
-
-    def poll() -> None:
-        while not finished.wait(_CANCEL_POLL_S):
-            if cancelled():
-                options.terminate = True
-                return
-
-    watcher = threading.Thread(target=poll, name="speech-cancel", daemon=True)
-    watcher.start()
-    try:
-        yield lambda: bool(options.terminate)
-    finally:
-        finished.set()
-        watcher.join()
 
 
 def trim(audio: Samples, token_samples: list[int]) -> Clip:
