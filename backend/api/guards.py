@@ -39,6 +39,9 @@ BODY_GRACE_S = 30.0
 BODY_MIN_BYTES_PER_S = 16 << 10
 
 
+# A Content-Length of more digits passes every limit and need not be turned into a number.
+_MAX_LENGTH_DIGITS = 18
+
 # RFC 9110 7.2: uri-host with an optional port, and nothing that only a URL has. Names are ASCII on the wire.
 _HOST_HEADER = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{0,5}))?", re.IGNORECASE | re.ASCII)
 
@@ -77,19 +80,22 @@ class KeyPolicy(Protocol):
     @property
     def is_required(self) -> bool: ...
 
-    def accepts_key(self, key: str) -> bool: ...
+    def accepts_key(self, key: str, caller: str) -> bool: ...
 
     def accepts_session(self, token: str) -> bool: ...
 
 
-def may_pass(policy: KeyPolicy, headers: Headers) -> bool:
-    """Whether the caller shows the key (`Authorization: Bearer`, `X-API-Key`) or the page's cookie."""
+def may_pass(policy: KeyPolicy, headers: Headers, caller: str) -> bool:
+    """Whether the caller shows the key (`Authorization: Bearer`, `X-API-Key`) or the page's cookie.
+
+    `caller` is the network address that it comes from.
+    """
     if not policy.is_required:
         return True
     scheme, _, value = headers.get("authorization", "").partition(" ")
     shown = value.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
     if shown:
-        return policy.accepts_key(shown)
+        return policy.accepts_key(shown, caller)
     token = cookie_parser(headers.get("cookie", "")).get(SESSION_COOKIE, "")
     return bool(token) and policy.accepts_session(token)
 
@@ -170,7 +176,15 @@ class GuardMiddleware:
                 "Another site's page tried to use this service.",
                 "Use the page that this service serves, or a program that sends no Origin header.",
             )
-        if _is_guarded(scope["path"]) and not may_pass(self._key, headers):
+        if not self._key.is_required and _came_over_the_network(server):
+            return _Refusal(
+                ErrorCode.FORBIDDEN_ORIGIN,
+                "This service was made for this machine alone and asks for no key, but is open to the network.",
+                "Set HOST in .env to the address it listens on, or set API_KEY; then start it again.",
+            )
+        client = scope.get("client")
+        caller = client[0] if client else ""
+        if _is_guarded(scope["path"]) and not may_pass(self._key, headers, caller):
             return _Refusal(
                 ErrorCode.UNAUTHORIZED,
                 "A key is needed.",
@@ -178,6 +192,19 @@ class GuardMiddleware:
                 "the terminal at the first start.",
             )
         return None
+
+
+def _came_over_the_network(server: tuple[str, int | None] | None) -> bool:
+    """Whether the local end of the connection is an address that other machines can reach.
+
+    So it is when uvicorn was told another --host than HOST says. Names and sockets of files are not addresses.
+    """
+    try:
+        address = ip_address(server[0]) if server else None
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return mapped is not None and not mapped.is_loopback
 
 
 def _is_guarded(path: str) -> bool:
@@ -198,7 +225,9 @@ class _BodyLimit:
 
     async def run(self, app: ASGIApp, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         declared = headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > self._limit:
+        # isascii: "²" is a digit to isdigit() and an error to int(). Past 18 digits no number is small.
+        is_number = declared.isascii() and declared.isdigit()
+        if is_number and (len(declared) > _MAX_LENGTH_DIGITS or int(declared) > self._limit):
             self._refusal = self._too_large()
             await self._answer(scope, headers, receive, send)
             return

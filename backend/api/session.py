@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from backend.api.deps import ServicesDep
 from backend.api.errors import BODY_STATUSES, problems
@@ -21,11 +21,11 @@ def get_session(services: ServicesDep) -> SessionView:
 
 
 @router.post("", status_code=204, responses=problems(ErrorCode.RATE_LIMITED, statuses=BODY_STATUSES))
-def open_session(services: ServicesDep, body: SessionRequest) -> Response:
+def open_session(services: ServicesDep, request: Request, body: SessionRequest) -> Response:
     """Trade the key for a cookie that scripts cannot read and other sites cannot send."""
     response = Response(status_code=204)
     if services.access.is_required:
-        token = services.access.open_session(body.key)
+        token = services.access.open_session(body.key, request.client.host if request.client else "")
         response.set_cookie(
             SESSION_COOKIE, token, max_age=SESSION_S, path="/", httponly=True, samesite="strict"
         )
