@@ -16,6 +16,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -42,10 +43,27 @@ STDERR_TAIL_LINES = 40
 STDERR_LINE_CHARS = 500
 # A child that closes its pipes is gone at once; one in uninterruptible sleep is left to the system.
 KILL_WAIT_S = 5.0
+# What Linux runs first: it asks the kernel to end the program with the service, then becomes the program. A
+# preexec_fn would do the same, but is not safe in a process with threads. prctl(2): 1 is PR_SET_PDEATHSIG, kept
+# over exec; the second look at the parent closes the race in which it died before the call.
+_DIE_WITH_PARENT = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(1)
+try:
+    os.execv(sys.argv[2], sys.argv[2:])
+except OSError as error:
+    sys.stderr.write(str(error))
+    sys.exit(126)
+"""
 # Decoding and x264 at 4K stay far below this; a forged header that asks for more must fail.
 ADDRESS_SPACE_BYTES = 8 * 1024**3
 # With two threads, a run cannot honestly use more CPU than this times its deadline.
 CPU_SECONDS_PER_DEADLINE_SECOND = 4
+
+# The exit status above for a program that cannot be run; ffmpeg itself never ends with it.
+_CANNOT_RUN = 126
 
 _LINE_BYTES = 8192
 _DISK_FULL_WORDS = (
@@ -112,7 +130,7 @@ class Ffmpeg:
             raise JobCancelled
         try:
             process = subprocess.Popen(  # noqa: S603 - argv list, absolute binary, our own names
-                argv,
+                _mortal(argv),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -123,14 +141,12 @@ class Ffmpeg:
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         except OSError as error:
-            raise EngineFailure(
-                ErrorCode.ENGINE_UNAVAILABLE,
-                "The program ffmpeg could not be started.",
-                hint="Install the dependencies again; a virus scanner may have removed the program.",
-                log_tail=str(error),
-            ) from error
+            raise _not_startable(str(error)) from error
         _limit(process.pid, deadline_s)
-        return _supervise(process, deadline_s=deadline_s, cancelled=cancelled, on_line=on_line)
+        done = _supervise(process, deadline_s=deadline_s, cancelled=cancelled, on_line=on_line)
+        if done.returncode == _CANNOT_RUN:
+            raise _not_startable(done.stderr_tail)
+        return done
 
     def run_checked(
         self,
@@ -178,6 +194,26 @@ def input_arguments(path: Path, sniffed: Sniffed, *, max_duration_s: float | Non
 def file_url(path: Path) -> str:
     """An absolute name that ffmpeg cannot take for an option, a protocol or a list."""
     return f"file:{path.absolute()}"
+
+
+def _not_startable(reason: str) -> EngineFailure:
+    return EngineFailure(
+        ErrorCode.ENGINE_UNAVAILABLE,
+        "The program ffmpeg could not be started.",
+        hint="Install the dependencies again; a virus scanner may have removed the program.",
+        log_tail=reason,
+    )
+
+
+def _mortal(argv: list[str]) -> list[str]:
+    """The command line that ends with the service however that ends.
+
+    Linux only (`prlimit` exists nowhere else), and not in a packaged executable, which has no interpreter to
+    start; elsewhere a run that outlives a killed service ends by itself.
+    """
+    if not hasattr(resource, "prlimit") or getattr(sys, "frozen", False):
+        return argv
+    return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *argv]
 
 
 def _limit(pid: int, deadline_s: float) -> None:
