@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 FileKind = Literal["upload", "voice", "avatar", "artifact", "preview"]
 VoiceStatus = Literal["processing", "ready", "failed"]
+# What is done of a voice's match; that one is being refined is never stored.
+MatchState = Literal["none", "fast", "refined", "failed"]
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,22 @@ class FileRecord:
 
 
 @dataclass(frozen=True)
+class NewMatch:
+    """What enrolment made of a sample. `profile` is there when `state` is fast or refined.
+
+    `nearest_preset`: the built-in voice that stands in without a profile. `similarity`: score, encoder, stage.
+    """
+
+    state: MatchState
+    profile: NewFile | None = None
+    similarity: Mapping[str, Any] | None = None
+    nearest_preset: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
 class NewVoice:
-    """A voice to be stored with its sample."""
+    """A voice to be stored with its sample, and with what enrolment made of it."""
 
     voice_id: str
     name: str
@@ -64,11 +80,16 @@ class NewVoice:
     gender: str | None = None
     consent: Mapping[str, Any] | None = None
     profile: Mapping[str, Any] = field(default_factory=dict)
+    reference: NewFile | None = None
+    match: NewMatch = field(default_factory=lambda: NewMatch("none"))
 
 
 @dataclass(frozen=True)
 class VoiceRecord:
-    """A voice that a user gave. `consent` is what was declared at upload, if anything."""
+    """A voice that a user gave. `consent` is what was declared at upload, if anything; `profile` the report.
+
+    `match_tries` counts the refinements that were begun and not given back.
+    """
 
     voice_id: str
     name: str
@@ -81,6 +102,14 @@ class VoiceRecord:
     profile: Mapping[str, Any]
     created_at: int
     deleted_at: int | None
+    reference_file_id: str | None = None
+    profile_file_id: str | None = None
+    note: str = ""
+    nearest_preset: str | None = None
+    match_state: MatchState = "none"
+    match_tries: int = 0
+    match_reason: str | None = None
+    similarity: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

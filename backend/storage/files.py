@@ -24,13 +24,14 @@ _KNOWN = (
     "SELECT rel_path FROM files WHERE purged_at IS NULL AND rel_path IN (SELECT value FROM json_each(:paths))"
 )
 # Spared beside the holders: inputs of ended jobs that a retry would need, unless the user deleted the
-# voice or avatar that the file belongs to.
+# avatar that the file belongs to. What a retry needs of a voice, the voice itself holds: the rest belonged to a
+# voice that was deleted, or to an enrolment that was replaced.
 UNNEEDED = """
 FROM files WHERE deleted_at IS NULL AND created_at < :before
   AND NOT EXISTS (SELECT 1 FROM file_holders h WHERE h.file_id = files.file_id)
   AND (NOT EXISTS (SELECT 1 FROM job_inputs i JOIN jobs j USING (job_id)
                    WHERE i.file_id = files.file_id AND j.deleted_at IS NULL)
-       OR EXISTS (SELECT 1 FROM voices v WHERE v.file_id = files.file_id)
+       OR files.kind = 'voice'
        OR EXISTS (SELECT 1 FROM avatars p WHERE p.file_id = files.file_id)
        OR EXISTS (SELECT 1 FROM avatars p WHERE p.source_file_id = files.file_id))
 """
@@ -42,7 +43,9 @@ WHERE deleted_at IS NULL AND file_id IN (SELECT value FROM json_each(:file_ids))
 RETURNING *
 """
 TO_PURGE = """
-SELECT * FROM files WHERE deleted_at IS NOT NULL AND purged_at IS NULL ORDER BY deleted_at LIMIT :limit
+SELECT * FROM files WHERE deleted_at IS NOT NULL AND purged_at IS NULL
+  AND file_id NOT IN (SELECT value FROM json_each(:besides))
+ORDER BY deleted_at LIMIT :limit
 """
 _MARK_PURGED = """
 UPDATE files SET purged_at = :now
@@ -103,9 +106,10 @@ class FilesRepository:
         )
         return [file_from_row(row) for row in rows]
 
-    async def to_purge(self, limit: int = BATCH) -> list[FileRecord]:
-        """Deleted files whose bytes may still be on disk."""
-        return [file_from_row(row) for row in await self._db.all(TO_PURGE, {"limit": limit})]
+    async def to_purge(self, limit: int = BATCH, *, besides: Collection[str] = ()) -> list[FileRecord]:
+        """Deleted files whose bytes may still be on disk; `besides`: ids that are of no interest now."""
+        params = {"limit": limit, "besides": dump(list(besides))}
+        return [file_from_row(row) for row in await self._db.all(TO_PURGE, params)]
 
     async def mark_purged(self, file_ids: Collection[str]) -> None:
         """Note that the bytes of deleted files are gone."""

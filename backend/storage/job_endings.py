@@ -36,7 +36,7 @@ class JobEndings(JobTables):
     async def fall_back(
         self,
         fence: Fence,
-        next_engine: str,
+        next_engine: str | None,
         *,
         reason: str,
         error_code: ErrorCode,
@@ -45,7 +45,10 @@ class JobEndings(JobTables):
         exit_code: int | None = None,
         redo: Iterable[StageName] = (),
     ) -> JobRecord:
-        """running -> queued for the next engine. `reason` is the sentence callers see as `fallback_reason`."""
+        """running -> queued for the next engine. `reason` is the sentence callers see as `fallback_reason`.
+
+        `next_engine` None: another engine of speech follows, and the one for the picture stays as it is.
+        """
         if not reason:
             raise ValueError("a fallback always leaves a reason")
 

@@ -233,9 +233,11 @@ SELECT :job_id, name, stage, file_id, :now FROM artifacts
 WHERE job_id = :source_id AND stage IN (SELECT value FROM json_each(:names))
 """
 
+# A file that was deleted with its voice or portrait, or replaced, is no input any more.
 SHARE_INPUTS = """
 INSERT INTO job_inputs (job_id, role, file_id)
-SELECT :job_id, role, file_id FROM job_inputs WHERE job_id = :source_id
+SELECT :job_id, i.role, i.file_id FROM job_inputs i JOIN files f USING (file_id)
+WHERE i.job_id = :source_id AND f.deleted_at IS NULL
 """
 
 INSERT_EVENT = """

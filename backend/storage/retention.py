@@ -86,6 +86,8 @@ DELETE FROM files WHERE file_id IN (
     AND NOT EXISTS (SELECT 1 FROM job_inputs i WHERE i.file_id = f.file_id)
     AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.result_file_id = f.file_id)
     AND NOT EXISTS (SELECT 1 FROM voices v WHERE v.file_id = f.file_id)
+    AND NOT EXISTS (SELECT 1 FROM voices v WHERE v.reference_file_id = f.file_id)
+    AND NOT EXISTS (SELECT 1 FROM voices v WHERE v.profile_file_id = f.file_id)
     AND NOT EXISTS (SELECT 1 FROM avatars p WHERE p.file_id = f.file_id)
     AND NOT EXISTS (SELECT 1 FROM avatars p WHERE p.thumbnail_file_id = f.file_id)
     AND NOT EXISTS (SELECT 1 FROM avatars p WHERE p.source_file_id = f.file_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backend.storage.migrations import m0001_initial, m0002_batches_webhooks, m0003_dictionary
+from backend.storage.migrations import m0001_initial, m0002_batches_webhooks, m0003_dictionary, m0004_voices
 from backend.storage.migrations.runner import Migration
 
 # Append only: a database counts how many of these it has seen in `PRAGMA user_version`.
@@ -10,4 +10,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     m0001_initial.upgrade,
     m0002_batches_webhooks.upgrade,
     m0003_dictionary.upgrade,
+    m0004_voices.upgrade,
 )

@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from backend.storage import batches, files, job_queue_sql, retention, webhooks
+from backend.storage import batches, files, job_queue_sql, retention, voices, webhooks
 from backend.storage.migrations import MIGRATIONS
 from backend.storage.migrations.runner import migrate
 
@@ -45,7 +45,7 @@ PARAMS = {
     "owner": "", "key": "k", "last_id": 1, "limit": 10, "boot": "b", "after": 100, "keys": None, "engine": None,
     "batch": None, "q": None, "exact": None, "percent": 1.0, "stage": None, "message": None, "eta_s": None, "expires": 1,
     "before": 1, "file_ids": "[]", "keep": 10, "key_before": 1, "names": '["silent.mp4"]', "batch_id": "batch_1",
-    "batch_ids": "[]", "besides": "[]", "hook_id": "hook_1", "type": "job.failed",
+    "batch_ids": "[]", "besides": "[]", "hook_id": "hook_1", "type": "job.failed", "most_tries": 3,
 }  # fmt: skip
 
 HOT = {
@@ -76,6 +76,7 @@ HOT = {
     "NEXT_DUE": (webhooks.NEXT_DUE, ["webhook_deliveries_due"]),
     "OF_HOOK": (webhooks.OF_HOOK, ["webhook_deliveries_of_hook"]),
     "OF_JOB": (webhooks.OF_JOB, ["webhook_deliveries_once"]),
+    "NEXT_TO_REFINE": (voices.NEXT_TO_REFINE, ["voices_to_refine"]),
     "OLD_JOBS": (retention.OLD_JOBS, ["jobs_finished", "webhook_deliveries_once"]),
     "RELEASABLE": (retention.RELEASABLE, ["files_live", "artifacts_file", "job_inputs_file"]),
     "PROGRESS_EVENTS": (retention.PROGRESS_EVENTS, ["job_events_progress"]),

@@ -121,3 +121,27 @@ async def test_work_folders_are_emptied_at_start(store: Store, data: Path) -> No
     put(data, "work/ticket/upload")
     await clear_work(store.blobs)
     assert list((data / "work").iterdir()) == []
+
+
+async def test_one_file_that_cannot_go_holds_up_no_other(store: Store, data: Path) -> None:
+    """A player holds it on Windows; here a folder stands in its place."""
+    await enqueue(store)
+    done = await run_to_success(store)
+    stuck = data / f"outputs/{done.job_id}/video.mp4"
+    stuck.unlink()
+    (stuck / "inside").mkdir(parents=True)
+    deleted = await store.jobs.delete(done.job_id)
+    await unlink_files(store.files, store.blobs, deleted.files)
+    assert [record.rel_path for record in await store.files.to_purge()] == [
+        f"outputs/{done.job_id}/video.mp4"
+    ]
+    row = await new_file(store, "uploads/file_after0000.png", kind="upload")
+    await store.files.add(row)
+    await store.files.mark_deleted([row.file_id])
+    report = await purge_deleted(store.files, store.blobs)
+    assert report.files == 1
+    assert not (data / "uploads/file_after0000.png").exists()
+    (stuck / "inside").rmdir()
+    stuck.rmdir()
+    assert (await purge_deleted(store.files, store.blobs)).files == 1
+    assert await store.files.to_purge() == []
