@@ -19,6 +19,8 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 MAX_PAGE = 100
 ARTIFACT_TYPES = ("audio/wav", "application/json", "application/x-subrip", "text/vtt", "image/jpeg")
 
+IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255)]
+
 _LOOKED_UP = (ErrorCode.JOB_NOT_FOUND, ErrorCode.GONE)
 
 
@@ -38,14 +40,18 @@ async def create_job(
     services: ServicesDep,
     response: Response,
     body: JobCreate,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> JobCreated:
     """Accept a job. Once this answers, the job survives a crash of the service."""
     created, replayed = await services.jobs.create(body, idempotency_key=idempotency_key)
+    _tell_created(response, created, replayed=replayed)
+    return created
+
+
+def _tell_created(response: Response, created: JobCreated, *, replayed: bool) -> None:
     response.headers["Location"] = f"/api/jobs/{created.job_id}"
     if replayed:
         response.headers["Idempotent-Replayed"] = "true"
-    return created
 
 
 @router.get("")
@@ -91,14 +97,26 @@ async def cancel_job(services: ServicesDep, job_id: str) -> JobView:
 @router.post(
     "/{job_id}/retry",
     status_code=202,
-    responses=problems(*_LOOKED_UP, ErrorCode.NOT_READY, ErrorCode.QUEUE_FULL, statuses=BODY_STATUSES),
+    responses=problems(
+        *_LOOKED_UP,
+        ErrorCode.NOT_READY,
+        ErrorCode.QUEUE_FULL,
+        ErrorCode.IDEMPOTENCY_CONFLICT,
+        statuses=BODY_STATUSES,
+    ),
 )
 async def retry_job(
-    services: ServicesDep, response: Response, job_id: str, body: RetryRequest | None = None
+    services: ServicesDep,
+    response: Response,
+    job_id: str,
+    body: RetryRequest | None = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> JobCreated:
     """Make a new job from an ended one; finished stages are reused."""
-    created = await services.jobs.retry(job_id, body or RetryRequest())
-    response.headers["Location"] = f"/api/jobs/{created.job_id}"
+    created, replayed = await services.jobs.retry(
+        job_id, body or RetryRequest(), idempotency_key=idempotency_key
+    )
+    _tell_created(response, created, replayed=replayed)
     return created
 
 

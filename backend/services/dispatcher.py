@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from backend.models.codes import ErrorCode
 from backend.models.errors import ProductError, StaleAttempt
 from backend.models.records import Fence
 from backend.services.executor import Executor, RunningJob
@@ -54,6 +55,7 @@ class Dispatcher:
         self._runners: list[asyncio.Task[None]] = []
         self._wake = asyncio.Event()
         self._stopping = False
+        self._has_died = False
 
     async def start(self) -> None:
         """Begin to work. Idempotent."""
@@ -66,7 +68,11 @@ class Dispatcher:
             self._runners.append(task)
 
     async def stop(self) -> None:
-        """Stop the engines and put running jobs back into the queue, uncounted. Idempotent."""
+        """Stop the engines and put running jobs back into the queue, uncounted. Idempotent.
+
+        After the death of a runner they stay as they are, so that the next start counts them as lost: a job
+        that kills its runner each time must come to an end.
+        """
         self._stopping = True
         runners, self._runners = self._runners, []
         for task in runners:
@@ -75,7 +81,8 @@ class Dispatcher:
             _, late = await asyncio.wait(runners, timeout=STOP_WITHIN_S)
             for task in late:
                 app_logger.warning("%s did not stop in time", task.get_name())
-        await self._store.release_all(self._boot_id)
+        if not self._has_died:
+            await self._store.release_all(self._boot_id)
 
     def wake(self) -> None:
         """A job may have become claimable."""
@@ -94,6 +101,7 @@ class Dispatcher:
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is not None:
             app_logger.critical("%s died", task.get_name(), exc_info=error)
+            self._has_died = True
             self._on_death(error)
 
     async def _loop(self, lease_owner: str) -> None:
@@ -121,8 +129,27 @@ class Dispatcher:
                 # The store refused the last word on this job; it is put back and tried again later.
                 app_logger.error("job %s could not be settled: %s", running.job_id, error.detail)
                 await self._put_back(claimed.fence)
+            except Exception as error:  # noqa: BLE001 - the foreign code of an adapter may raise anything
+                # Not of any stage: the executor itself met what nobody foresaw, an adapter's `readiness()` that
+                # raises, say. The job ends; a runner that died of it would meet it again at every start.
+                app_logger.exception("job %s broke its runner", running.job_id)
+                await self._give_up(claimed.fence, error)
             finally:
                 del self._running[running.job_id]
+
+    async def _give_up(self, fence: Fence, error: Exception) -> None:
+        try:
+            await self._store.fail(
+                fence,
+                ErrorCode.INTERNAL_ERROR,
+                f"Something unexpected went wrong ({type(error).__name__}).",
+                hint="The details are in logs/app.log.",
+            )
+        except StaleAttempt:
+            app_logger.debug("job %s was settled after all", fence.job_id)
+        except ProductError as refused:
+            app_logger.error("job %s could not be settled: %s", fence.job_id, refused.detail)
+            await self._put_back(fence)
 
     async def _put_back(self, fence: Fence) -> None:
         """As soon as the store takes it: until then this runner has nothing better to do."""

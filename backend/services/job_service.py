@@ -61,6 +61,11 @@ class JobService:
     # -- create ------------------------------------------------------------------------------------
     async def create(self, request: JobCreate, *, idempotency_key: str | None) -> tuple[JobCreated, bool]:
         """Accept a job; returns it and whether an idempotency key replayed an earlier one."""
+        if idempotency_key is not None:
+            # Before anything is looked at: what the request names may have been deleted since.
+            earlier = await self._store.jobs.replay(idempotency_key, _canonical_sha256(request))
+            if earlier is not None:
+                return await self._created(earlier), True
         new = await self.prepare(request, idempotency_key=idempotency_key)
         record, replayed = await self._store.jobs.enqueue(new)
         return await self._created(record), replayed
@@ -98,6 +103,8 @@ class JobService:
             idempotency_key=idempotency_key,
             inputs=inputs,
             batch_id=batch_id,
+            # Owners take turns: a batch of hundreds lets a single job through after its next one.
+            owner=batch_id or "",
         )
 
     async def _created(self, record: JobRecord) -> JobCreated:
@@ -160,8 +167,18 @@ class JobService:
         await self._store.jobs.set_priority(job_id, priority)
         return await self.get(job_id)
 
-    async def retry(self, job_id: str, request: RetryRequest) -> JobCreated:
-        """A new job that goes on where the old one failed, or starts over."""
+    async def retry(
+        self, job_id: str, request: RetryRequest, *, idempotency_key: str | None = None
+    ) -> tuple[JobCreated, bool]:
+        """A new job that goes on where the old one failed, or starts over.
+
+        Returns it and whether an idempotency key replayed an earlier retry.
+        """
+        sha256 = _retry_sha256(job_id, request)
+        if idempotency_key is not None:
+            earlier = await self._store.jobs.replay(idempotency_key, sha256)
+            if earlier is not None:
+                return await self._created(earlier), True
         stored = await self._live(job_id)
         if not stored.job.is_terminal:
             raise RequestError(
@@ -176,8 +193,14 @@ class JobService:
         from_stage = (
             StageName.SCRIPT if request.start_from == "start" else self._first_open_stage(stored, request)
         )
-        record, _ = await self._store.jobs.new_retry(job_id, from_stage=from_stage, engine_plan=plan.engines)
-        return await self._created(record)
+        record, replayed = await self._store.jobs.new_retry(
+            job_id,
+            from_stage=from_stage,
+            engine_plan=plan.engines,
+            idempotency_key=idempotency_key,
+            request_sha256=None if idempotency_key is None else sha256,
+        )
+        return await self._created(record), replayed
 
     @staticmethod
     def _first_open_stage(stored: StoredView, request: RetryRequest) -> StageName | None:
@@ -226,6 +249,12 @@ class JobService:
 
     def _download(self, file: FileRecord, name: str) -> Download:
         return Download(self._files.path(file.rel_path), file.media_type, file.sha256, _safe_name(name))
+
+
+def _retry_sha256(job_id: str, request: RetryRequest) -> str:
+    """What a retry under an idempotency key asked for; a key of a retry is none of another request."""
+    text = json.dumps(["retry", job_id, request.start_from, request.engine])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _canonical_sha256(request: JobCreate) -> str:

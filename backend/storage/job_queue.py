@@ -20,7 +20,7 @@ from backend.models.records import (
 from backend.storage import job_queue_sql as sql
 from backend.storage.db import Transaction
 from backend.storage.job_rows import append_event, dump, job_from_row, view_from_row
-from backend.storage.job_tables import JobTables, job_not_found
+from backend.storage.job_tables import JobTables, job_not_found, same_request
 from backend.storage.settings_kv import QUEUE_PAUSED, delete_flag, read_flag, write_flag
 
 MIN_PRIORITY, MAX_PRIORITY = -100, 100
@@ -45,6 +45,11 @@ class JobQueue(JobTables):
             return await self.insert(transaction, new, retry_of=None), False
 
         return await self._db.write(body)
+
+    async def replay(self, idempotency_key: str, request_sha256: str) -> JobRecord | None:
+        """The job that this key made before, None when it made none. Raises `idempotency_conflict`."""
+        row = await self._db.one(sql.BY_IDEMPOTENCY_KEY, {"owner": "", "key": idempotency_key})
+        return None if row is None else same_request(row, request_sha256)
 
     async def claim(
         self, lease_owner: str, *, lease_ms: int, engines: Collection[str] | None = None

@@ -5,6 +5,8 @@ Runs in the service process. The helpers with a transaction argument are parts o
 
 from __future__ import annotations
 
+import sqlite3
+
 from backend.models.codes import STAGE_ORDER, ErrorCode
 from backend.models.errors import RequestError
 from backend.models.records import EventType, JobRecord, NewJob
@@ -61,15 +63,7 @@ class JobTables:
         if new.idempotency_key is None:
             return None
         row = await transaction.one(sql.BY_IDEMPOTENCY_KEY, {"owner": new.owner, "key": new.idempotency_key})
-        if row is None:
-            return None
-        if row["request_sha256"] != new.request_sha256:
-            raise RequestError(
-                ErrorCode.IDEMPOTENCY_CONFLICT,
-                "This Idempotency-Key was used before with another request.",
-                hint="Use a new key for a new request, or send the same body again.",
-            )
-        return job_from_row(row)
+        return None if row is None else same_request(row, new.request_sha256)
 
     async def insert(self, transaction: Transaction, new: NewJob, *, retry_of: str | None) -> JobRecord:
         """Write a new job with its stages, inputs and first event; raises `queue_full`."""
@@ -106,3 +100,14 @@ class JobTables:
         job = job_from_row(row)
         await append_event(transaction, job, kind, now)
         return job
+
+
+def same_request(row: sqlite3.Row, request_sha256: str) -> JobRecord:
+    """The job that a key made, if it was for this request. Raises `idempotency_conflict`."""
+    if row["request_sha256"] != request_sha256:
+        raise RequestError(
+            ErrorCode.IDEMPOTENCY_CONFLICT,
+            "This Idempotency-Key was used before with another request.",
+            hint="Use a new key for a new request, or send the same body again.",
+        )
+    return job_from_row(row)

@@ -11,18 +11,22 @@ import contextlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from backend.models.errors import ProductError
 from backend.models.file_records import FileRecord
 from backend.storage.blobs import PARTIAL_SUFFIX, BlobStore, run_on_thread
 from backend.storage.files import BATCH, FilesRepository
+from backend.utils.logger import app_logger
 
 # A file is durable before its row is written; this long after, a missing row means a crash between.
 ORPHAN_AGE_S = 3600.0
 # Batches of one run: a bound, not a target; what is left goes with the next run.
 MAX_BATCHES = 1000
+# Files that could not be deleted, after which a run gives up: something is wrong with the whole disk.
+MAX_STUCK = 1000
 _UPLOAD = re.compile(r"uploads/file_[a-z0-9]{8,32}\.[a-z0-9]{1,8}")
 _OUTPUT = re.compile(r"outputs/(job_[a-z0-9]{8,32})/[^/]+")
 _PARTIAL = re.compile(r"\..+\.[0-9a-f]{8}" + re.escape(PARTIAL_SUFFIX))
@@ -44,26 +48,46 @@ class _Candidate:
 
 
 async def purge_deleted(files: FilesRepository, blobs: BlobStore) -> SweepReport:
-    """Unlink the bytes of files whose rows are marked deleted."""
+    """Unlink the bytes of files whose rows are marked deleted.
+
+    A file that cannot go now (a player holds it, somebody put a folder in its place) is passed over and tried
+    again in the next run.
+    """
     count = freed = 0
+    stuck: set[str] = set()
     for _ in range(MAX_BATCHES):
-        batch = await files.to_purge(BATCH)
-        if not batch:
+        batch = await files.to_purge(BATCH, besides=stuck)
+        if not batch or len(stuck) > MAX_STUCK:
             break
-        for record in batch:
-            await blobs.delete(record.rel_path)
-            freed += record.size_bytes
-        await files.mark_purged([record.file_id for record in batch])
-        count += len(batch)
+        gone = await _unlink(blobs, batch)
+        stuck |= {record.file_id for record in batch} - {record.file_id for record in gone}
+        await files.mark_purged([record.file_id for record in gone])
+        freed += sum(record.size_bytes for record in gone)
+        count += len(gone)
     return SweepReport(count, freed)
 
 
-async def unlink_files(files: FilesRepository, blobs: BlobStore, records: tuple[FileRecord, ...]) -> None:
-    """Unlink files that a verb just marked deleted (`DeletedJob.files`, `voices.delete`)."""
+async def unlink_files(files: FilesRepository, blobs: BlobStore, records: Sequence[FileRecord]) -> None:
+    """Unlink files that a verb just marked deleted (`DeletedJob.files`, `voices.delete`).
+
+    What cannot go now is left to `purge_deleted`.
+    """
+    gone = await _unlink(blobs, records)
+    if gone:
+        await files.mark_purged([record.file_id for record in gone])
+
+
+async def _unlink(blobs: BlobStore, records: Sequence[FileRecord]) -> list[FileRecord]:
+    """Those whose bytes are gone now."""
+    gone = []
     for record in records:
-        await blobs.delete(record.rel_path)
-    if records:
-        await files.mark_purged([record.file_id for record in records])
+        try:
+            await blobs.delete(record.rel_path)
+        except (OSError, ProductError) as error:
+            app_logger.warning("%s cannot be deleted yet: %s", record.rel_path, error)
+        else:
+            gone.append(record)
+    return gone
 
 
 async def collect(files: FilesRepository, blobs: BlobStore, *, before_ms: int) -> SweepReport:
@@ -91,7 +115,12 @@ async def sweep_orphans(
         for item in batch:
             if item.rel_path in known or item.job_id in at_work:
                 continue
-            if await blobs.delete(item.rel_path):
+            try:
+                went = await blobs.delete(item.rel_path)
+            except (OSError, ProductError) as error:
+                app_logger.warning("%s cannot be deleted yet: %s", item.rel_path, error)
+                continue
+            if went:
                 count += 1
                 freed += item.size_bytes
     await run_on_thread(lambda: _drop_empty_folders(blobs.root / "outputs", now_s - min_age_s))

@@ -1,0 +1,64 @@
+"""Requests that come twice under one Idempotency-Key, over HTTP."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from PIL import Image
+
+from tests.support.studio import Studio, job_body, running_studio
+
+
+async def own_avatar(studio: Studio) -> str:
+    picture = io.BytesIO()
+    Image.new("RGB", (300, 300), "white").save(picture, "PNG")
+    answer = await studio.http.post("/api/avatars", files={"image_file": ("me.png", picture.getvalue())})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["avatar_id"])
+
+
+async def test_a_repeat_finds_its_job_although_what_it_named_was_deleted_since(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as studio:
+        avatar_id = await own_avatar(studio)
+        body, key = job_body(avatar_url=avatar_id), {"Idempotency-Key": "one"}
+        first = await studio.http.post("/api/jobs", json=body, headers=key)
+        await studio.wait_for(first.json()["job_id"])
+        assert (await studio.http.delete(f"/api/avatars/{avatar_id}")).status_code == 204
+        again = await studio.http.post("/api/jobs", json=body, headers=key)
+        assert (again.status_code, again.json()["job_id"]) == (202, first.json()["job_id"])
+        assert again.headers["idempotent-replayed"] == "true"
+        other = await studio.http.post("/api/jobs", json={**body, "title": "x"}, headers=key)
+        assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+        fresh = await studio.http.post("/api/jobs", json=body, headers={"Idempotency-Key": "two"})
+        assert (fresh.status_code, fresh.json()["code"]) == (404, "avatar_not_found")
+
+
+async def test_a_retry_that_is_sent_twice_makes_one_job(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as studio:
+        job_id = await studio.submit()
+        await studio.wait_for(job_id)
+        key, address = {"Idempotency-Key": "again"}, f"/api/jobs/{job_id}/retry"
+        first = await studio.http.post(address, headers=key)
+        again = await studio.http.post(address, headers=key)
+        assert (first.status_code, again.status_code) == (202, 202)
+        assert first.json()["job_id"] == again.json()["job_id"] != job_id
+        assert "idempotent-replayed" not in first.headers
+        assert again.headers["idempotent-replayed"] == "true"
+        other = await studio.http.post(address, json={"from": "start"}, headers=key)
+        assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+        as_job = await studio.http.post("/api/jobs", json=job_body(), headers=key)
+        assert (as_job.status_code, as_job.json()["code"]) == (409, "idempotency_conflict")
+        await studio.wait_for(first.json()["job_id"])
+
+
+async def test_a_repeated_retry_is_answered_after_the_job_it_repeats_is_gone(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as studio:
+        job_id = await studio.submit()
+        await studio.wait_for(job_id)
+        key, address = {"Idempotency-Key": "again"}, f"/api/jobs/{job_id}/retry"
+        first = await studio.http.post(address, headers=key)
+        await studio.wait_for(first.json()["job_id"])
+        assert (await studio.http.delete(f"/api/jobs/{job_id}")).status_code == 204
+        again = await studio.http.post(address, headers=key)
+        assert again.json()["job_id"] == first.json()["job_id"]
