@@ -27,6 +27,9 @@ from workers.speech.voices import VoiceLibrary
 from workers.speech.wav import WavWriter
 
 ENGINE = "kokoro-82m-int8"
+# The second take of a sentence that was not understood: slower by an amount nobody notices, but with other durations
+# and so other sounds throughout.
+AGAIN_SPEED = 0.93
 _WARM_SYMBOLS = "həlˈO."
 
 
@@ -81,7 +84,8 @@ class SpeechEngine:
                 units = self._reader.read(
                     line.text, line.language, british=request.voice.name.startswith("b")
                 )
-                spoken = self._speak(synthesiser, units, request, context)
+                again = spoken_count in request.narration.again
+                spoken = self._speak(synthesiser, units, request, context, again=again)
                 if spoken is None:
                     continue
                 wav.silence(pause if spoken_count else EDGE_SAMPLES)
@@ -107,12 +111,17 @@ class SpeechEngine:
         }
 
     def _speak(
-        self, synthesiser: Synthesiser, units: list[Unit], request: SpeechRequest, context: TaskContext
+        self,
+        synthesiser: Synthesiser,
+        units: list[Unit],
+        request: SpeechRequest,
+        context: TaskContext,
+        *,
+        again: bool,
     ) -> SpokenSentence | None:
+        speed = request.narration.speed * (AGAIN_SPEED if again else 1.0)
         try:
-            return synthesiser.speak(
-                units, request.voice, speed=request.narration.speed, cancelled=lambda: context.cancelled
-            )
+            return synthesiser.speak(units, request.voice, speed=speed, cancelled=lambda: context.cancelled)
         except SynthesisStopped:
             context.raise_if_cancelled()
             raise TaskError("internal_error", "Speaking was interrupted.", retryable=True) from None

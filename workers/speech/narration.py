@@ -38,7 +38,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Narration:
-    """A checked speech task. `script`: the whole script file; `pause_samples`: silence between sentences."""
+    """A checked speech task. `script`: the whole script file; `pause_samples`: silence between sentences.
+
+    `again`: sentences, by their index in timings.json, whose first take was not understood: they are spoken in
+    another way, always the same other way, so that both takes can be kept and asked for.
+    """
 
     text: str
     language: Language
@@ -46,6 +50,7 @@ class Narration:
     speed: float
     pause_samples: int
     script: dict[str, Any]
+    again: frozenset[int] = frozenset()
 
     def pause_after(self, line: Line) -> int:
         """Samples of silence between this line and the next."""
@@ -77,6 +82,7 @@ def read_narration(task: Task, fallback: Language) -> Narration:
         speed=number(task.params, "speed", 1.0, MIN_SPEED, MAX_SPEED),
         pause_samples=round(pause_ms / 1000 * SAMPLE_RATE),
         script=script,
+        again=_again(task.params),
     )
 
 
@@ -108,6 +114,13 @@ def read_script(path: Path) -> dict[str, Any]:
     if not isinstance(raw, dict) or not isinstance(raw.get("text"), str):
         raise TaskError("validation_failed", "The script has no text.")
     return raw
+
+
+def _again(params: Any) -> frozenset[int]:
+    given = params.get("again", [])
+    if not isinstance(given, (list, tuple)) or not all(type(index) is int and index >= 0 for index in given):
+        raise TaskError("validation_failed", "again must be a list of sentence numbers.")
+    return frozenset(given)
 
 
 def number(params: Any, name: str, default: float, low: float, high: float) -> float:
