@@ -15,15 +15,16 @@ from backend.models.batch_records import DeliveryRecord, DeliveryState
 from backend.models.codes import ErrorCode
 from backend.models.errors import ProductError, UnknownId
 from backend.models.records import TERMINAL_EVENTS, NewEvent
-from backend.services.webhook_sender import Message, Sender
+from backend.services.webhook_sender import Message, Sender, Sent
 from backend.storage.webhooks import WebhooksRepository
 from backend.utils.clock import Clock, iso_from_ms
 from backend.utils.logger import app_logger
 
 # After the first attempt, s: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h. Then the message is given up.
 RETRY_AFTER_S = (5, 300, 1_800, 7_200, 18_000, 36_000)
-# Receivers that are sent to at the same time; each gets one message at a time.
-MAX_IN_FLIGHT = 4
+# Receivers that are sent to at the same time; each gets one message at a time. Enough that a few that take their
+# whole 15 s do not hold up the others.
+MAX_IN_FLIGHT = 16
 # Even without a wake-up the rows are looked at this often.
 POLL_S = 30.0
 # A database that is busy is asked again after this pause.
@@ -136,9 +137,20 @@ class WebhookOutbox:
             # Still due: without this pause it would be sent again and again while the database is away.
             app_logger.error("webhook %s cannot be settled: %s", delivery.message_id, error.detail)
             await asyncio.sleep(STORE_RETRY_S)
+        except Exception:  # noqa: BLE001 - one message must not end the sending of all others
+            app_logger.exception("webhook %s could not be sent", delivery.message_id)
+            await self._put_off(delivery)
         finally:
             self._in_flight.pop(receiver, None)
             self._wake.set()
+
+    async def _put_off(self, delivery: DeliveryRecord) -> None:
+        """After an error of our own: tried again like after one of the receiver."""
+        try:
+            await self._close(delivery, Sent(error="The message could not be made; see logs/app.log."))
+        except ProductError as error:
+            app_logger.error("webhook %s cannot be settled: %s", delivery.message_id, error.detail)
+            await asyncio.sleep(STORE_RETRY_S)
 
     async def attempt(self, delivery: DeliveryRecord) -> DeliveryRecord | None:
         """Send it once now and note what came of it. None: its receiver was deleted meanwhile."""
@@ -151,6 +163,13 @@ class WebhookOutbox:
                 return None
             raise
         sent = await self._sender.send(message, at_s=self._clock.now_ms() // 1000)
+        closed = await self._close(delivery, sent)
+        if sent.refused_for_good and delivery.hook_id is not None:
+            # Standard Webhooks: 410 asks to disable the endpoint.
+            await self._store.silence(delivery.hook_id, error="The receiver wants no more messages.")
+        return closed
+
+    async def _close(self, delivery: DeliveryRecord, sent: Sent) -> DeliveryRecord | None:
         state, due_at = DeliveryState.DELIVERED, None
         if sent.error is not None:
             state = DeliveryState.FAILED

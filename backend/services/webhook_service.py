@@ -35,8 +35,7 @@ class JobWebhookSecret:
         self._flags = flags
 
     async def for_jobs(self) -> str:
-        stored = await self._flags.get(SECRET_FLAG)
-        return await self.replace() if stored is None else str(stored["secret"])
+        return str((await self._flags.get_or_set(SECRET_FLAG, {"secret": new_secret()}))["secret"])
 
     async def replace(self) -> str:
         """A new secret; the old one signs nothing from now on."""

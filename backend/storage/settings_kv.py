@@ -20,6 +20,10 @@ _WRITE = """
 INSERT INTO settings_kv (key, value_json, updated_at) VALUES (:key, :value_json, :now)
 ON CONFLICT (key) DO UPDATE SET value_json = excluded.value_json, updated_at = excluded.updated_at
 """
+_WRITE_FIRST = """
+INSERT INTO settings_kv (key, value_json, updated_at) VALUES (:key, :value_json, :now)
+ON CONFLICT (key) DO UPDATE SET key = excluded.key RETURNING value_json
+"""
 _DELETE = "DELETE FROM settings_kv WHERE key = :key"
 
 
@@ -55,6 +59,15 @@ class SettingsRepository:
         """Set or replace a value."""
         now = self._clock.now_ms()
         await self._db.write(lambda transaction: write_flag(transaction, key, value, now))
+
+    async def get_or_set(self, key: str, value: Mapping[str, Any]) -> dict[str, Any]:
+        """The value, which is `value` from now on when it was never set. Callers that race get the same one."""
+        params = {"key": key, "value_json": json.dumps(dict(value)), "now": self._clock.now_ms()}
+        row = await self._db.write(lambda transaction: transaction.one(_WRITE_FIRST, params))
+        if row is None:  # pragma: no cover - INSERT ... RETURNING always returns its row
+            raise AssertionError("the flag was not written")
+        kept: dict[str, Any] = json.loads(row["value_json"])
+        return kept
 
     async def delete(self, key: str) -> None:
         """Forget a value; nothing happens when there is none."""

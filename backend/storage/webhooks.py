@@ -32,6 +32,11 @@ SELECT :hook_id, :url, :events_json, :secret, :now WHERE (SELECT count(*) FROM w
 """
 _BY_ID = "SELECT * FROM webhooks WHERE hook_id = :hook_id"
 _ALL = "SELECT * FROM webhooks ORDER BY created_at, hook_id"
+_SILENCE = "UPDATE webhooks SET events_json = '[]' WHERE hook_id = :hook_id"
+_DROP_OWED = """
+UPDATE webhook_deliveries SET state = 'failed', due_at = NULL, last_error = :error, finished_at = :now
+WHERE hook_id = :hook_id AND state = 'pending'
+"""
 _DELETE = "DELETE FROM webhooks WHERE hook_id = :hook_id RETURNING hook_id"
 _INSERT_TEST = """
 INSERT INTO webhook_deliveries (message_id, hook_id, type, due_at, created_at)
@@ -101,6 +106,16 @@ class WebhooksRepository:
         """Forget a receiver, its secret and its log. Raises `UnknownId`."""
         if await self._db.write(lambda transaction: transaction.one(_DELETE, {"hook_id": hook_id})) is None:
             raise hook_not_found(hook_id)
+
+    async def silence(self, hook_id: str, *, error: str) -> None:
+        """The receiver wants nothing more: it is told of no event from now on, and what it was owed is given up."""
+
+        async def body(transaction: Transaction) -> None:
+            await transaction.run(_SILENCE, {"hook_id": hook_id})
+            now = self._clock.now_ms()
+            await transaction.run(_DROP_OWED, {"hook_id": hook_id, "error": error, "now": now})
+
+        await self._db.write(body)
 
     async def add_test(self, hook_id: str, message_id: str) -> DeliveryRecord:
         """Owe this receiver a test message, which the caller sends at once. Raises `UnknownId`."""

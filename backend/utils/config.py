@@ -7,11 +7,13 @@ from the default below. `.env.example` lists them all; a test holds the two equa
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -30,6 +32,9 @@ def _bundle_dir() -> Path:
     return Path(str(unpacked)) if unpacked else Path(__file__).resolve().parents[2]
 
 
+# The port behind a name or a bracketed address; a bare IPv6 address has colons of its own and no port.
+_PORT = re.compile(r"\A(\[[^\]]*\]|[^:]*):\d{1,5}\Z")
+
 BASE_DIR = _project_dir()
 BUNDLE_DIR = _bundle_dir()
 
@@ -37,7 +42,13 @@ BUNDLE_DIR = _bundle_dir()
 class Settings(BaseSettings):
     """All settings. Field names are the environment variables, in lower case."""
 
-    model_config = SettingsConfigDict(env_file_encoding="utf-8", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        # An address may hold a password: a wrong one is not repeated in the error.
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
 
     # where the service listens
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 serves the local network")
@@ -74,6 +85,16 @@ class Settings(BaseSettings):
         0, ge=0, le=1_000_000, description="Room for videos and their intermediate files, GB; 0: no limit"
     )
 
+    # who writes scripts
+    script_api_url: str | None = Field(
+        None, description="OpenAI-compatible address that writes scripts, e.g. http://192.168.1.20:11434/v1"
+    )
+    script_api_key: SecretStr | None = Field(None, description="Key for SCRIPT_API_URL")
+    script_api_model: str | None = Field(None, description="Model that writes; default: the first one offered")
+    script_discovery: bool = Field(
+        True, description="Whether Ollama, LM Studio and llama.cpp are looked for on this computer"
+    )
+
     # network and logs
     fetch_proxy: str | None = Field(
         None, description="Proxy for fetching portraits by URL; it resolves names"
@@ -96,12 +117,29 @@ class Settings(BaseSettings):
         "pip_index_url",
         "fetch_proxy",
         "api_key",
+        "script_api_url",
+        "script_api_key",
+        "script_api_model",
         mode="before",
     )
     @classmethod
     def _blank_is_unset(cls, value: Any) -> Any:
         """`NAME=` in .env means "not set"."""
         return None if isinstance(value, str) and not value.strip() else value
+
+    @field_validator("script_api_url")
+    @classmethod
+    def _chat_address(cls, value: str | None) -> str | None:
+        """The address up to its version: people also copy the whole one, or only the host."""
+        if value is None:
+            return None
+        parts = urlsplit(value.strip())
+        # `port` raises ValueError when it is none.
+        is_address = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        if not is_address or parts.username is not None:
+            raise ValueError("SCRIPT_API_URL must be an address such as http://127.0.0.1:11434/v1")
+        path = parts.path.rstrip("/").removesuffix("/chat/completions").rstrip("/")
+        return f"{parts.scheme}://{parts.netloc}{path or '/v1'}"
 
     @field_validator("log_level")
     @classmethod
@@ -142,7 +180,9 @@ class Settings(BaseSettings):
 
     @property
     def extra_hosts(self) -> tuple[str, ...]:
-        return tuple(h.strip().lower() for h in self.allowed_hosts.split(",") if h.strip())
+        """Names without port and brackets, as they are compared; many people copy them from the address bar."""
+        names = (_PORT.sub(r"\1", host.strip().lower()) for host in self.allowed_hosts.split(","))
+        return tuple(name.strip("[]") for name in names if name)
 
     @property
     def is_loopback(self) -> bool:

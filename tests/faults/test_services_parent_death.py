@@ -128,3 +128,30 @@ def note_worker(folder: Path, worker: dict[str, Any]) -> None:
         rows.commit()
     finally:
         rows.close()
+
+
+_RUNS_FFMPEG = """
+import sys
+from backend.utils.media.ffmpeg import Ffmpeg, locate_ffmpeg
+print("begins", flush=True)
+Ffmpeg(locate_ffmpeg()).run(
+    ["-re", "-f", "lavfi", "-i", "testsrc=size=64x64:rate=5", "-f", "null", "-"], deadline_s=60
+)
+"""
+
+
+def test_ffmpeg_dies_with_the_service_that_started_it() -> None:
+    with subprocess.Popen([sys.executable, "-c", _RUNS_FFMPEG], cwd=ROOT, stdout=subprocess.PIPE) as service:
+        give_up_at = time.monotonic() + SOON_S
+        children: list[psutil.Process] = []
+        while not children and time.monotonic() < give_up_at:
+            # Not the helper that becomes ffmpeg, but ffmpeg itself.
+            children = [
+                child
+                for child in psutil.Process(service.pid).children(recursive=True)
+                if "testsrc" in " ".join(child.cmdline()) and "python" not in child.name()
+            ]
+            time.sleep(0.01)
+        assert children
+        service.kill()
+        assert all(gone(child.pid) for child in children)

@@ -304,3 +304,56 @@ async def test_a_job_does_not_end_without_the_message_that_tells_of_it(tmp_path:
             await store.jobs.request_cancel(job.job_id)
         assert (await store.jobs.get(job.job_id)).state == "queued"
         assert [event.type for event in await store.jobs.events_since(0)] == ["queued"]
+
+
+async def told_of_nothing(store: Store, hook_id: str) -> None:
+    for _ in range(2000):
+        if not (await store.webhooks.get(hook_id)).events:
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("the receiver is still told")
+
+
+async def test_a_receiver_that_answers_gone_is_told_of_nothing_more(tmp_path: Path) -> None:
+    """Standard Webhooks, "Status codes": 410 asks to disable the endpoint."""
+    async with opened(tmp_path) as (store, clock, sender):
+        hook_id = await hooked(store)
+        for _ in range(3):
+            await end_a_job(store)
+        sender.answers = [Sent(410, "The receiver answered with status 410.", refused_for_good=True)]
+        async with running(store, clock, sender):
+            await told_of_nothing(store, hook_id)
+            await end_a_job(store)
+            log = await store.webhooks.log_of_hook(hook_id, limit=10)
+            assert [entry.state.value for entry in log] == ["failed"] * 3, "the fourth end owes nothing"
+        assert len(sender.sent) == 1
+
+
+async def test_a_message_that_cannot_be_made_ends_neither_the_others_nor_the_service(tmp_path: Path) -> None:
+    async def broken(delivery: DeliveryRecord) -> Mapping[str, Any]:
+        raise RuntimeError("a job that nobody can read")
+
+    async with opened(tmp_path) as (store, clock, sender):
+        hook_id = await hooked(store)
+        await end_a_job(store)
+        outbox = WebhookOutbox(
+            store=store.webhooks,
+            sender=sender,
+            secrets=JobWebhookSecret(store.settings),
+            data_of=broken,
+            clock=clock,
+            on_death=loudly,
+        )
+        await outbox.start()
+        delivery = await settled(store, hook_id, 1)
+        await outbox.stop()
+        assert (delivery.state.value, sender.sent) == ("pending", [])
+        assert delivery.due_at == clock.now_ms() + RETRY_AFTER_S[0] * 1000
+
+
+async def test_the_secret_of_jobs_is_made_once_however_many_ask_for_it(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (store, _, _):
+        secret = JobWebhookSecret(store.settings)
+        assert len({*await asyncio.gather(*(secret.for_jobs() for _ in range(20)))}) == 1
+        replaced = await secret.replace()
+        assert await secret.for_jobs() == replaced
