@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -33,6 +34,13 @@ _SUFFIX = ".clip"
 # A leftover of an interrupted write older than this is rubbish.
 _STALE_S = 3600.0
 _TEMPORARY = "new-"
+
+
+class Keyed(Protocol):
+    """Whatever determines a clip."""
+
+    def key(self) -> str:
+        """Hex name; the same for what sounds the same, and never for anything else."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ class ClipCache:
         self._warn = warn
         self._bytes: int | None = None
 
-    def get(self, utterance: Utterance) -> Clip | None:
+    def get(self, utterance: Keyed) -> Clip | None:
         """The kept clip, None when there is none that is whole."""
         path = self._path(utterance)
         try:
@@ -88,7 +96,7 @@ class ClipCache:
         self._touch(path)
         return clip
 
-    def put(self, utterance: Utterance, clip: Clip) -> None:
+    def put(self, utterance: Keyed, clip: Clip) -> None:
         """Keep a clip. A full or read-only disk costs the cache, never the job."""
         raw = _encode(clip)
         if len(raw) > self._max_bytes:
@@ -111,7 +119,7 @@ class ClipCache:
         if self._bytes > self._max_bytes:
             self._evict()
 
-    def _path(self, utterance: Utterance) -> Path:
+    def _path(self, utterance: Keyed) -> Path:
         return self._folder / f"{utterance.key()}{_SUFFIX}"
 
     def _files(self) -> list[tuple[float, int, Path]]:

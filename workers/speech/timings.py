@@ -80,9 +80,14 @@ def _text_start(sentence: str, earliest: int, start: int) -> int:
 class TimingsWriter:
     """Appends sentences to a timings file. A context manager: leaving it normally completes the file."""
 
-    def __init__(self, path: Path, *, sample_rate: int, head: dict[str, Any]) -> None:
-        """`head`: fields that stand before the sentences (engine, voice, language)."""
+    def __init__(
+        self, path: Path, *, sample_rate: int, head: dict[str, Any], has_phonemes: bool = True
+    ) -> None:
+        """`head`: fields that stand before the sentences (engine, voice, language). Without `has_phonemes` the
+        symbols are estimates, good enough for words and for nothing finer: the lists of phonemes stay empty.
+        """
         self._path = path
+        self._has_phonemes = has_phonemes
         self._rate = sample_rate
         self._head = {"version": TIMINGS_VERSION, **head}
         self._stream: IO[str] | None = None
@@ -118,7 +123,7 @@ class TimingsWriter:
                     "end_s": self._seconds(timed.end),
                 }
                 for timed in symbols
-                if timed.end > timed.start
+                if self._has_phonemes and timed.end > timed.start
             ],
         }
         self._open().write(("," if self._count else "") + "\n" + _dump(entry))

@@ -31,7 +31,7 @@ class Reader:
 
     def read(self, sentence: str, language: Language, *, british: bool = False) -> list[Unit]:
         """Units of one sentence; empty when nothing in it can be spoken."""
-        aligned = _NORMALISERS[language](clean(sentence))
+        aligned = spoken_form(sentence, language)
         units: list[Unit] = []
         for start, end, run_language in runs(aligned.text, language):
             part = Aligned(aligned.text[start:end], aligned.spans[start:end])
@@ -42,6 +42,11 @@ class Reader:
             else:
                 units.extend(self._japanese.read(part))
         return units if any(unit.is_word for unit in units) else []
+
+
+def spoken_form(sentence: str, language: Language) -> Aligned:
+    """The sentence with its numbers and signs written as they are said, in characters of the language."""
+    return _NORMALISERS[language](clean(sentence))
 
 
 def runs(text: str, language: Language) -> list[tuple[int, int, Language]]:
