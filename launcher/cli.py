@@ -19,6 +19,7 @@ from launcher.project import (
     EnvironmentSpec,
     child_environment,
     python_of,
+    recogniser_environment,
     runtime_environment,
     test_environment,
 )
@@ -51,6 +52,8 @@ def _dispatch(arguments: argparse.Namespace, rest: Sequence[str], runner: Runner
     if arguments.command == "start":
         spec = runtime_environment()
         prepare(spec, runner, console, rebuild=arguments.repair)
+        if arguments.with_recogniser:
+            prepare(recogniser_environment(), runner, console, rebuild=arguments.repair)
         return _hand_over(spec, _run_arguments(arguments), runner)
     from launcher import inside
 
@@ -61,6 +64,7 @@ def _dispatch(arguments: argparse.Namespace, rest: Sequence[str], runner: Runner
         serve=not arguments.no_serve,
         open_browser=arguments.open,
         ends_with_parent=arguments.ends_with_parent,
+        with_recogniser=arguments.with_recogniser,
     )
     return inside.run(run_options, runner, console)
 
@@ -85,7 +89,7 @@ def _run_arguments(arguments: argparse.Namespace) -> list[str]:
         value = getattr(arguments, name)
         if value is not None:
             passed += [f"--{name}", str(value)]
-    for name in ("demo", "no_serve", "open"):
+    for name in ("demo", "no_serve", "open", "with_recogniser"):
         if getattr(arguments, name):
             passed.append("--" + name.replace("_", "-"))
     return passed
@@ -121,6 +125,9 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--demo", action="store_true", help="make one demo video, print its path and end")
     parser.add_argument(
         "--no-serve", "--setup-only", action="store_true", dest="no_serve", help="prepare everything and end"
+    )
+    parser.add_argument(
+        "--with-recogniser", action="store_true", help="install the recogniser that hears speech back"
     )
     parser.add_argument("--open", action="store_true", help="open the page in the browser once it is ready")
 

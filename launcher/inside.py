@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from launcher.console import Console
 from launcher.errors import Exit, LauncherError
 from launcher.process import Runner
-from launcher.project import ROOT, child_environment, module_command
+from launcher.project import ROOT, child_environment, module_command, python_of, recogniser_environment
 
 if TYPE_CHECKING:
     from backend.utils.config import Settings
@@ -33,6 +33,7 @@ class RunOptions:
     serve: bool = True
     open_browser: bool = False
     ends_with_parent: bool = False
+    with_recogniser: bool = False
 
 
 def run(options: RunOptions, runner: Runner, console: Console) -> int:
@@ -41,6 +42,8 @@ def run(options: RunOptions, runner: Runner, console: Console) -> int:
     if not options.ends_with_parent:
         make_folders(settings)
         install_speech_model(settings, runner, console)
+        if options.with_recogniser:
+            install_recogniser(settings, runner, console)
     if options.demo:
         from launcher import demo
 
@@ -123,3 +126,20 @@ def install_speech_model(settings: Settings, runner: Runner, console: Console) -
             fix_zh="请清出 300 MB 磁盘空间，然后给启动脚本加上 --repair 参数再运行。",
         )
     console.ok("The speech model is ready")
+
+
+def install_recogniser(settings: Settings, runner: Runner, console: Console) -> None:
+    """Put the recogniser's model in place, with the Python whose packages hold it."""
+    python = python_of(recogniser_environment().folder)
+    command = [str(python), "-m", "workers.listen.install", "--models-dir", str(settings.models_dir)]
+    env = child_environment({"PYTHONPATH": str(ROOT)})
+    outcome = runner.capture(command, timeout_s=MODEL_INSTALL_TIMEOUT_S, env=env)
+    if outcome.status != 0:
+        raise LauncherError(
+            Exit.MODEL,
+            "The recogniser's model could not be put in place.",
+            details=outcome.lines[-6:],
+            fix="free 500 MB of disk, then start again with --with-recogniser --repair.",
+            fix_zh="请清出 500 MB 磁盘空间，然后加上 --with-recogniser --repair 参数再次启动。",
+        )
+    console.ok("The recogniser is ready")

@@ -52,6 +52,11 @@ def build_environment(root: Path = ROOT) -> EnvironmentSpec:
     return EnvironmentSpec(root / ".venv-build", root / "requirements-build.lock", "build dependencies", 2500)
 
 
+def recogniser_environment(root: Path = ROOT) -> EnvironmentSpec:
+    """`.venv-listen`: the optional recogniser that hears speech back; apart, so that its runtime meets nobody's."""
+    return EnvironmentSpec(root / ".venv-listen", root / "requirements-listen.lock", "recogniser", 1200)
+
+
 def module_command(module: str, *arguments: str) -> list[str]:
     """How this program starts one of its own modules: by `-m`, or by the packaged executable's own word."""
     word = RUN_MODULE if getattr(sys, "frozen", False) else "-m"

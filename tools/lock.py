@@ -23,6 +23,7 @@ LOCKS = {
     "requirements.txt": "requirements.lock",
     "requirements-dev.txt": "requirements-dev.lock",
     "requirements-build.txt": "requirements-build.lock",
+    "requirements-listen.txt": "requirements-listen.lock",
 }
 
 PYTHONS = ("3.10", "3.11", "3.12")

@@ -74,6 +74,22 @@ def test_options_reach_the_launcher_inside(
     assert runner.calls[-1][4:] == passed
 
 
+def test_the_recogniser_gets_an_environment_of_its_own(
+    checkout: EnvironmentSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = tmp_path / "requirements-listen.lock"
+    lock.write_text("ctranslate2==4.8.5\n")
+    spec = EnvironmentSpec(tmp_path / ".venv-listen", lock, "recogniser", 1)
+    monkeypatch.setattr(cli, "recogniser_environment", lambda: spec)
+    runner = fresh_runner()
+
+    cli.main(["start", "--with-recogniser"], runner, MemoryConsole())
+
+    assert (runner.count("venv"), runner.count("pip")) == (2, 2)
+    assert str(python_of(spec.folder)) in [call[0] for call in runner.calls]
+    assert runner.calls[-1][4:] == ["--with-recogniser"]
+
+
 def test_the_exit_status_of_the_service_is_the_exit_status_of_the_start(checkout: EnvironmentSpec) -> None:
     runner = FakeRunner({"venv": creating_venv, "-c": probe_answer(), "run": Outcome(6)})
     assert cli.main(["start"], runner, MemoryConsole()) == 6
@@ -205,3 +221,27 @@ def test_a_speech_model_that_cannot_be_made_stops_the_start(monkeypatch: pytest.
         inside.install_speech_model(settings, runner, MemoryConsole())
     assert raised.value.status is Exit.MODEL
     assert raised.value.details == ("The package kokoro is not installed.",)
+
+
+def test_the_recogniser_is_installed_by_the_python_whose_packages_hold_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "d"))
+    settings = inside.read_settings(inside.RunOptions())
+    runner = FakeRunner()
+
+    inside.install_recogniser(settings, runner, MemoryConsole())
+
+    python = str(python_of(project.recogniser_environment().folder))
+    assert runner.calls == [
+        [python, "-m", "workers.listen.install", "--models-dir", str(tmp_path / "d" / "models")]
+    ]
+
+
+def test_a_recogniser_that_cannot_be_made_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = inside.read_settings(inside.RunOptions())
+    runner = FakeRunner({"workers.listen.install": Outcome(1, ("sha256 differs",))})
+    with pytest.raises(LauncherError) as raised:
+        inside.install_recogniser(settings, runner, MemoryConsole())
+    assert raised.value.status is Exit.MODEL
+    assert "--with-recogniser" in raised.value.fix
