@@ -1,0 +1,336 @@
+"""Downloadable models: which there are, which are here, and fetching, pausing and deleting them. Service process.
+
+One task per model that is being fetched; `parallel` of them at a time, the others wait their turn. What a user
+asked for survives a restart: a download that was running when the service ended, in whatever way, goes on at the
+next start; one that was paused stays paused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from backend.models.codes import ErrorCode
+from backend.models.errors import ProductError, RequestError
+from backend.models.model import ModelError, ModelFileView, ModelList, ModelState, ModelView
+from backend.models.model_catalogue import CatalogueModel
+from backend.services.model_catalogue import ModelCatalogue
+from backend.services.model_transfer import RESERVE_BYTES, ModelTransfers, Transfer, offline
+from backend.storage.errors import translate_os
+from backend.storage.model_files import FileLook, ModelFiles
+from backend.storage.settings_kv import SettingsRepository
+from backend.utils.digests import HashingStopped
+from backend.utils.logger import app_logger
+
+# Row of settings_kv: {"running": [ids], "paused": [ids]}.
+DOWNLOADS_KEY = "model_downloads"
+
+
+class ModelService:
+    """The models of the catalogue. Call `start` before, `stop` after."""
+
+    def __init__(
+        self,
+        catalogue: ModelCatalogue,
+        files: ModelFiles,
+        transfers: ModelTransfers,
+        settings: SettingsRepository,
+        *,
+        on_death: Callable[[BaseException], None],
+        parallel: int = 1,
+        is_offline: bool = False,
+    ) -> None:
+        self._catalogue = catalogue
+        self._files = files
+        self._transfers = transfers
+        self._settings = settings
+        self._on_death = on_death
+        self._offline = is_offline
+        self._slots = asyncio.Semaphore(parallel)
+        # Hashing gigabytes is the disk's work: one model after the other.
+        self._check_slot = asyncio.Semaphore(1)
+        self._running: dict[str, tuple[Transfer, asyncio.Task[None]]] = {}
+        self._checks: dict[str, asyncio.Task[None]] = {}
+        self._paused: set[str] = set()
+        self._failed: dict[str, ModelError] = {}
+        # One for all: requests are rare, and two for one model must not cross.
+        self._lock = asyncio.Lock()
+        self._stopping = False
+
+    # -- life ----------------------------------------------------------------------------------------
+    async def start(self) -> None:
+        """Go on with what was running when the service ended."""
+        kept = await self._settings.get(DOWNLOADS_KEY) or {}
+        self._paused = {model_id for model_id in kept.get("paused", ()) if self._catalogue.get(model_id)}
+        for model_id in kept.get("running", ()):
+            model = self._catalogue.get(model_id)
+            if model is not None and model_id not in self._running:
+                app_logger.info("going on with the download of model %s", model_id)
+                self._launch(model)
+
+    async def stop(self) -> None:
+        """End all transfers; what has come stays, and what was running is remembered as running."""
+        self._stopping = True
+        tasks = [task for _, task in self._running.values()] + list(self._checks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    # -- looking -------------------------------------------------------------------------------------
+    async def all(self) -> ModelList:
+        views = [await self._view(model) for model in self._catalogue.all()]
+        free = await asyncio.to_thread(self._files.free_bytes)
+        return ModelList(data=views, free_bytes=free, reserve_bytes=RESERVE_BYTES, offline=self._offline)
+
+    async def get(self, model_id: str) -> ModelView:
+        return await self._view(self._model(model_id))
+
+    async def is_ready(self, model_id: str) -> bool:
+        """Whether every file is there and right. An id that is not in the catalogue raises `model_not_found`."""
+        return await asyncio.to_thread(self._files.is_ready, self._model(model_id))
+
+    def ready_now(self, model_id: str) -> bool:
+        """The same for callers that may not wait: a few stat calls."""
+        return self._files.is_ready(self._model(model_id))
+
+    def folder(self, model_id: str) -> Path:
+        """Where its files lie; `files[].path` of the catalogue are below it."""
+        return self._files.folder(self._model(model_id))
+
+    # -- changing ------------------------------------------------------------------------------------
+    async def download(self, model_id: str) -> ModelView:
+        """Fetch what is missing or damaged. Nothing happens when it is ready or being fetched already.
+
+        Raises model_not_found, disk_full, fetch_refused (offline).
+        """
+        model = self._model(model_id)
+        async with self._lock:
+            if model_id not in self._running:
+                missing = [look for look in await self._look(model) if look.state != "ready"]
+                if missing:
+                    await self._refuse_what_cannot_work(model, missing)
+                    await self._end_check(model_id)
+                    self._failed.pop(model_id, None)
+                    self._paused.discard(model_id)
+                    self._launch(model)
+                    await self._remember()
+        return await self._view(model)
+
+    async def pause(self, model_id: str) -> ModelView:
+        """Stop fetching and keep what has come. Raises not_ready when nothing is being fetched."""
+        model = self._model(model_id)
+        async with self._lock:
+            if model_id in self._running:
+                await self._halt(model_id)
+                if not await self.is_ready(model_id):
+                    self._paused.add(model_id)
+                await self._remember()
+            elif model_id not in self._paused:
+                raise RequestError(
+                    ErrorCode.NOT_READY,
+                    "This model is not being downloaded.",
+                    hint="Start it with POST /api/models/{id}/download.",
+                )
+        return await self._view(model)
+
+    async def verify(self, model_id: str) -> ModelView:
+        """Hash every file again, in the background; the state is `verifying` meanwhile."""
+        model = self._model(model_id)
+        async with self._lock:
+            if model_id in self._running:
+                raise RequestError(
+                    ErrorCode.NOT_READY,
+                    "This model is being downloaded.",
+                    hint="Every file is checked when it has arrived; wait for the end.",
+                )
+            self._check_behind(model, again=True)
+        return await self._view(model)
+
+    async def delete(self, model_id: str) -> ModelView:
+        """Stop fetching and remove the files, except those that another model here needs."""
+        model = self._model(model_id)
+        async with self._lock:
+            await self._halt(model_id)
+            await self._end_check(model_id)
+            self._paused.discard(model_id)
+            self._failed.pop(model_id, None)
+            freed = 0
+            for file in model.files:
+                needed = [
+                    other for other in self._catalogue.sharing(model, file) if await self._is_wanted(other)
+                ]
+                if not needed:
+                    freed += await asyncio.to_thread(self._files.delete, model, file)
+            await self._remember()
+            app_logger.info("model %s deleted, %d bytes", model_id, freed)
+        return await self._view(model)
+
+    # -- inside --------------------------------------------------------------------------------------
+    def _model(self, model_id: str) -> CatalogueModel:
+        model = self._catalogue.get(model_id)
+        if model is None:
+            raise RequestError(
+                ErrorCode.MODEL_NOT_FOUND,
+                "There is no such model.",
+                hint="List the models with GET /api/models.",
+            )
+        return model
+
+    async def _look(self, model: CatalogueModel) -> tuple[FileLook, ...]:
+        return await asyncio.to_thread(self._files.look, model)
+
+    async def _is_wanted(self, model: CatalogueModel) -> bool:
+        return model.id in self._running or model.id in self._paused or await self.is_ready(model.id)
+
+    async def _refuse_what_cannot_work(self, model: CatalogueModel, missing: list[FileLook]) -> None:
+        unproven = [look for look in missing if look.state != "unchecked"]
+        needed = sum(max(0, look.file.expected_bytes - look.have_bytes) for look in unproven)
+        here = await self._transfers.adoptable_bytes(model, unproven)
+        if self._offline and here < needed:
+            raise offline()
+        waiting = 0
+        for other_id in self._running:
+            other = self._model(other_id)
+            waiting += sum(look.file.expected_bytes - look.have_bytes for look in await self._look(other))
+        await self._transfers.require_room(needed - here + waiting)
+
+    def _launch(self, model: CatalogueModel) -> None:
+        transfer = Transfer()
+        task = asyncio.create_task(self._run(model, transfer), name=f"model-{model.id}")
+        self._running[model.id] = (transfer, task)
+        task.add_done_callback(self._watch)
+
+    async def _run(self, model: CatalogueModel, transfer: Transfer) -> None:
+        failure: ModelError | None = None
+        try:
+            async with self._slots:
+                await self._transfers.run(model, transfer)
+            app_logger.info("model %s is ready", model.id)
+        except ProductError as error:
+            failure = ModelError(code=error.code, detail=error.detail, hint=error.hint)
+        except OSError as error:
+            told = translate_os(error)
+            app_logger.exception("model %s: the disk refused", model.id)
+            failure = ModelError(code=told.code, detail=told.detail, hint=told.hint)
+        finally:
+            self._running.pop(model.id, None)
+        if failure is not None:
+            self._failed[model.id] = failure
+            app_logger.warning("model %s was not fetched: %s", model.id, failure.detail)
+        try:
+            await self._remember()
+        except ProductError as error:
+            # It will be looked at once more at the next start, and found to be ready or not.
+            app_logger.warning("the end of a download was not noted: %s", error.detail)
+
+    async def _halt(self, model_id: str) -> None:
+        if model_id in self._running:
+            task = self._running[model_id][1]
+            task.cancel()
+            await asyncio.wait({task})
+            # A task that was cancelled before its first step has not taken its name out.
+            self._running.pop(model_id, None)
+
+    async def _end_check(self, model_id: str) -> None:
+        task = self._checks.get(model_id)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+
+    def _watch(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            app_logger.critical("a task of the models died", exc_info=error)
+            self._on_death(error)
+
+    async def _remember(self) -> None:
+        if not self._stopping:
+            value = {"running": sorted(self._running), "paused": sorted(self._paused)}
+            await self._settings.set(DOWNLOADS_KEY, value)
+
+    def _check_behind(self, model: CatalogueModel, *, again: bool = False) -> None:
+        """Hash what lies there, without anybody waiting. Once at a time for a model."""
+        if model.id in self._checks or self._stopping:
+            return
+        task: asyncio.Task[None] = asyncio.create_task(
+            self._checked(model, again), name=f"model-check-{model.id}"
+        )
+        self._checks[model.id] = task
+        task.add_done_callback(lambda _task: self._checks.pop(model.id, None))
+        task.add_done_callback(self._watch)
+
+    async def _checked(self, model: CatalogueModel, again: bool) -> None:
+        """A check that meets a file which vanishes or is locked ends; the next listing looks again."""
+        try:
+            async with self._check_slot:
+                await self._transfers.check(model, Transfer(), again=again)
+        except (OSError, HashingStopped) as error:
+            app_logger.warning("a file of model %s could not be checked: %s", model.id, error)
+
+    async def _view(self, model: CatalogueModel) -> ModelView:
+        looks = await self._look(model)
+        transfer = self._running[model.id][0] if model.id in self._running else None
+        if transfer is None and any(
+            look.state == "unchecked" and (look.file.sha256 or look.marker) for look in looks
+        ):
+            self._check_behind(model)
+        have = sum(
+            max(look.have_bytes, transfer.current_bytes)
+            if transfer and look.file.path == transfer.current and look.state in ("absent", "partial")
+            else look.have_bytes
+            for look in looks
+        )
+        total = sum(_size(look) for look in looks)
+        speed = transfer.speed() if transfer else None
+        return ModelView(
+            id=model.id,
+            name_en=model.name_en,
+            name_zh=model.name_zh,
+            purpose=model.purpose,
+            engine=model.engine,
+            licence=model.licence,
+            licence_url=model.licence_url,
+            note=model.note,
+            bytes=total,
+            state=self._state(model, looks, transfer),
+            waiting=transfer is not None and transfer.phase == "waiting",
+            downloaded_bytes=have,
+            speed_bytes_s=round(speed, 1) if speed is not None else None,
+            eta_s=round(max(0, total - have) / speed, 1) if speed else None,
+            source=transfer.source if transfer else None,
+            files=[
+                ModelFileView(
+                    path=look.file.path,
+                    bytes=_size(look),
+                    sha256=look.file.sha256 or (look.marker.sha256 if look.marker else None),
+                    state=look.state,
+                    verified_by=look.marker.by if look.state == "ready" and look.marker else None,
+                    source=look.marker.source if look.state == "ready" and look.marker else None,
+                )
+                for look in looks
+            ],
+            error=transfer.trouble if transfer else self._failed.get(model.id),
+        )
+
+    def _state(
+        self, model: CatalogueModel, looks: tuple[FileLook, ...], transfer: Transfer | None
+    ) -> ModelState:
+        if transfer is not None:
+            return "verifying" if transfer.phase == "verifying" else "downloading"
+        if model.id in self._checks:
+            return "verifying"
+        states = {look.state for look in looks}
+        if states == {"ready"}:
+            return "ready"
+        if model.id in self._failed:
+            return "failed"
+        if "damaged" in states:
+            return "damaged"
+        if model.id in self._paused or "partial" in states:
+            return "paused"
+        return "absent"
+
+
+def _size(look: FileLook) -> int:
+    return look.marker.bytes if look.marker is not None else look.file.expected_bytes

@@ -1,0 +1,279 @@
+"""Brings the files of one model to the disk: what is here already, then what others on this computer have, then the
+network, source after source. Runs in the service process; one `Transfer` is what a listing shows of it meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import httpx
+
+from backend.models.codes import ErrorCode
+from backend.models.errors import InputError, ProductError
+from backend.models.model import ModelError, VerifiedBy
+from backend.models.model_catalogue import CatalogueFile, CatalogueModel
+from backend.services.model_sources import Candidate, ModelSources
+from backend.storage.model_adoption import adopt, find_candidates
+from backend.storage.model_files import FileLook, ModelFiles, expected_digest
+from backend.utils.digests import Digest, hash_file
+from backend.utils.download_http import TransferTrouble, new_client
+from backend.utils.downloader import Steps, WantedFile, download
+from backend.utils.logger import app_logger
+
+T = TypeVar("T")
+
+# Must stay free after a download: a full system disk takes the whole machine down.
+RESERVE_BYTES = 1 << 30
+# When no source delivers because the line is down: a night's download outlives a router that restarts.
+ROUND_PAUSES_S = (5.0, 30.0, 120.0, 300.0)
+# Speed is that of the last seconds, so that it follows the line and does not flicker.
+SPEED_WINDOW_S = 8.0
+
+
+@dataclass
+class Transfer:
+    """How far one model is. Written by the task that fetches, read by listings; one thread, the loop."""
+
+    phase: Literal["waiting", "downloading", "verifying"] = "waiting"
+    source: str | None = None
+    trouble: ModelError | None = None
+    current: str | None = None
+    current_bytes: int = 0
+    _samples: deque[tuple[float, int]] = field(default_factory=deque)
+    _counted: int = 0
+
+    def begin(self, path: str, source: str) -> None:
+        self.phase, self.source, self.current, self.current_bytes = "downloading", source, path, 0
+
+    def received(self, file_bytes: int) -> None:
+        """So many bytes of the current file are there."""
+        if self.current_bytes and file_bytes > self.current_bytes:
+            self._counted += file_bytes - self.current_bytes
+        self.current_bytes = file_bytes
+        now = time.monotonic()
+        self._samples.append((now, self._counted))
+        while now - self._samples[0][0] > SPEED_WINDOW_S:
+            self._samples.popleft()
+
+    def speed(self) -> float | None:
+        """Bytes a second of late; None while nothing is known."""
+        now = time.monotonic()
+        late = [(at, count) for at, count in self._samples if now - at <= SPEED_WINDOW_S]
+        if self.phase != "downloading" or len(late) < 2 or now <= late[0][0]:
+            return None
+        return (late[-1][1] - late[0][1]) / (now - late[0][0])
+
+
+class ModelTransfers:
+    """How a model is fetched. Holds no state of a single download; those are `Transfer`s."""
+
+    def __init__(
+        self,
+        files: ModelFiles,
+        sources: ModelSources,
+        *,
+        hub_caches: Sequence[Path] = (),
+        folders: Sequence[Path] = (),
+        offline: bool = False,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._files = files
+        self._sources = sources
+        self._hub_caches = tuple(hub_caches)
+        self._folders = tuple(folders)
+        self._offline = offline
+        self._transport = transport
+        # Two models may share a file.
+        self._locks: dict[Path, asyncio.Lock] = {}
+
+    async def run(self, model: CatalogueModel, transfer: Transfer) -> None:
+        """Bring every file. Raises ProductError: fetch_failed, fetch_refused (offline), disk_full."""
+        transfer.phase = "downloading"
+        await self.check(model, transfer)
+        missing = [look for look in await self._look(model) if look.state != "ready"]
+        if missing:
+            missing = await self._adopt(model, missing, transfer)
+        if not missing:
+            return
+        if self._offline:
+            raise offline()
+        self._sources.forget_listings()
+        try:
+            client = new_client(self._transport)
+        except TransferTrouble as trouble:
+            raise _failed(missing[0].file, [("network", trouble)]) from trouble
+        async with client:
+            transfer.phase = "downloading"
+            await self._sources.measure(client, model)
+            for look in missing:
+                async with self._lock(model, look.file):
+                    await self._fetch(client, model, look.file, transfer)
+
+    async def check(self, model: CatalogueModel, transfer: Transfer, *, again: bool = False) -> None:
+        """Hash what lies there unproven (`again`: everything) and note what it is."""
+        for look in await self._look(model):
+            expected = expected_digest(look.file, look.marker)
+            if expected is None or not (look.state == "unchecked" or (again and look.state == "ready")):
+                continue
+            transfer.phase = "verifying"
+            async with self._lock(model, look.file):
+                path = self._files.path(model, look.file)
+                sha256, _git = await _stoppable(partial(_hash, path))
+                if sha256 == expected:
+                    by: VerifiedBy = "pinned" if look.file.sha256 else "hub"
+                    source = look.marker.source if look.marker else "here"
+                    await asyncio.to_thread(self._files.mark, model, look.file, sha256.value, by, source)
+                else:
+                    app_logger.warning("model %s: %s is damaged", model.id, look.file.path)
+                    await asyncio.to_thread(self._files.unmark, model, look.file)
+                    await asyncio.to_thread(self._files.mark_wrong, model, look.file)
+
+    async def adoptable_bytes(self, model: CatalogueModel, missing: Sequence[FileLook]) -> int:
+        """Bytes that a look at names and sizes says need not be fetched."""
+        found = await self._find(missing)
+        return sum(look.file.bytes or 0 for look in missing if look.file.path in found)
+
+    async def _find(self, missing: Sequence[FileLook]) -> dict[str, list[Path]]:
+        wanted = [look.file for look in missing]
+        return await _stoppable(partial(find_candidates, wanted, self._hub_caches, self._folders))
+
+    async def _adopt(
+        self, model: CatalogueModel, missing: Sequence[FileLook], transfer: Transfer
+    ) -> list[FileLook]:
+        found = await self._find(missing)
+        left = []
+        for look in missing:
+            candidates = found.get(look.file.path)
+            if not candidates or look.file.sha256 is None:
+                left.append(look)
+                continue
+            transfer.phase, transfer.current = "verifying", look.file.path
+            async with self._lock(model, look.file):
+                target = await asyncio.to_thread(self._files.make_room_for, model, look.file)
+                if not await _stoppable(partial(adopt, look.file, candidates, target)):
+                    left.append(look)
+                    continue
+                await asyncio.to_thread(
+                    self._files.mark, model, look.file, look.file.sha256, "pinned", "this computer"
+                )
+                app_logger.info("model %s: took over %s from this computer", model.id, look.file.path)
+        return left
+
+    async def _fetch(
+        self, client: httpx.AsyncClient, model: CatalogueModel, file: CatalogueFile, transfer: Transfer
+    ) -> None:
+        """One file from the first source that delivers it."""
+        for pause_s in (*ROUND_PAUSES_S, None):
+            troubles: list[tuple[str, TransferTrouble]] = []
+            for candidate in self._sources.candidates(model, file):
+                try:
+                    await self._from(client, model, file, candidate, transfer)
+                except TransferTrouble as trouble:
+                    app_logger.warning(
+                        "model %s: %s of %s: %s", model.id, file.path, candidate.source, trouble
+                    )
+                    troubles.append((candidate.source, trouble))
+                else:
+                    transfer.trouble = None
+                    return
+            failure = _failed(file, troubles)
+            if pause_s is None or not any(trouble.network for _, trouble in troubles):
+                raise failure
+            transfer.trouble = ModelError(code=failure.code, detail=failure.detail, hint=failure.hint)
+            transfer.current_bytes = 0
+            await asyncio.sleep(pause_s)
+
+    async def _from(
+        self,
+        client: httpx.AsyncClient,
+        model: CatalogueModel,
+        file: CatalogueFile,
+        candidate: Candidate,
+        transfer: Transfer,
+    ) -> None:
+        if file.sha256 is not None and file.bytes is not None:
+            wanted = WantedFile(file.bytes, Digest("sha256", file.sha256))
+        else:
+            wanted = await self._sources.describe(client, candidate)
+            if file.bytes not in (None, wanted.size_bytes):
+                raise TransferTrouble("the hub has a file of another size", again=False)
+        by: VerifiedBy = "pinned" if file.sha256 is not None else "hub"
+        target = await asyncio.to_thread(self._files.make_room_for, model, file)
+        look = next(look for look in await self._look(model) if look.file == file)
+        if look.state == "ready" and look.marker is not None and by == "pinned":
+            return  # another model that shares it was faster
+        if look.state in ("ready", "unchecked"):
+            found = await _stoppable(partial(_hash, target))
+            if wanted.digest in found:
+                await asyncio.to_thread(self._files.mark, model, file, found[0].value, by, candidate.source)
+                return
+        if look.state not in ("absent", "partial"):
+            await asyncio.to_thread(self._files.drop_damaged, model, file)
+        await self.require_room(wanted.size_bytes - look.have_bytes)
+        transfer.begin(file.path, candidate.source)
+
+        def checking() -> None:
+            transfer.phase = "verifying"
+
+        steps = Steps(received=transfer.received, checking=checking)
+        sha256 = await download(client, candidate.address, wanted, target, steps)
+        await asyncio.to_thread(self._files.mark, model, file, sha256.value, by, candidate.source)
+        app_logger.info("model %s: %s is here, from %s", model.id, file.path, candidate.source)
+
+    async def require_room(self, needed_bytes: int) -> None:
+        """Raises disk_full when the disk would not keep its reserve."""
+        free = await asyncio.to_thread(self._files.free_bytes)
+        if free < needed_bytes + RESERVE_BYTES:
+            raise InputError(
+                ErrorCode.DISK_FULL,
+                f"The download needs {max(0, needed_bytes) / 1e9:.1f} GB and {RESERVE_BYTES / 1e9:.1f} GB in reserve, "
+                f"but the disk has {free / 1e9:.1f} GB left.",
+                hint="Free some space, or set DATA_DIR to a larger disk in .env.",
+            )
+
+    async def _look(self, model: CatalogueModel) -> tuple[FileLook, ...]:
+        return await asyncio.to_thread(self._files.look, model)
+
+    def _lock(self, model: CatalogueModel, file: CatalogueFile) -> asyncio.Lock:
+        return self._locks.setdefault(self._files.folder(model) / file.path, asyncio.Lock())
+
+
+def offline() -> ProductError:
+    """MODEL_OFFLINE is set."""
+    return InputError(
+        ErrorCode.FETCH_REFUSED,
+        "Nothing is downloaded: this service is set to stay offline.",
+        hint="Set MODEL_OFFLINE=false in .env and restart, or put the files in place by hand.",
+    )
+
+
+def _failed(file: CatalogueFile, troubles: Sequence[tuple[str, TransferTrouble]]) -> ProductError:
+    told = "; ".join(f"{source}: {trouble}" for source, trouble in troubles)
+    return InputError(
+        ErrorCode.FETCH_FAILED,
+        f"The file {file.path} could not be downloaded. {told or 'No source of MODEL_SOURCES has it'}.",
+        hint="Check the network and the proxy, or set MODEL_SOURCES or HF_ENDPOINT in .env, then resume; "
+        "what has arrived is kept.",
+    )
+
+
+def _hash(path: Path, stopped: Callable[[], bool]) -> tuple[Digest, Digest]:
+    return hash_file(path, stopped=stopped)
+
+
+async def _stoppable(work: Callable[[Callable[[], bool]], T]) -> T:
+    """Run `work(stopped)` on a thread; a cancelled caller makes `stopped()` true, so that it ends soon."""
+    gone = threading.Event()
+    try:
+        return await asyncio.to_thread(work, gone.is_set)
+    except asyncio.CancelledError:
+        gone.set()
+        raise
