@@ -17,9 +17,9 @@ Language = Literal["zh", "en", "ja"]
 # Characters of a text that take one second to speak, at speed 1 and with pauses of 0.3 s between sentences: the
 # mean of the built-in voices of each language over one paragraph (docs/scripts.md, "Length"). White space counts in
 # English only, where it stands between all words.
-CHARS_PER_S: dict[Language, float] = {"zh": 4.8, "en": 15.5, "ja": 6.5}
+CHARS_PER_S: dict[Language, float] = {"zh": 5.0, "en": 17.1, "ja": 5.7}
 # What a person who writes is told instead, because nobody counts letters in English.
-WORDS_PER_S_EN = 2.8
+WORDS_PER_S_EN = 3.36
 
 _KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa\u30fc\uff66-\uff9d]")
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3005\U00020000-\U0003ffff]")
