@@ -39,6 +39,10 @@ BASE_DIR = _project_dir()
 BUNDLE_DIR = _bundle_dir()
 
 
+# What MODEL_SOURCES may name; services/model_sources.py knows what they mean.
+MODEL_SOURCE_NAMES = frozenset({"hf_endpoint", "modelscope", "hf-mirror", "huggingface", "url"})
+
+
 class Settings(BaseSettings):
     """All settings. Field names are the environment variables, in lower case."""
 
@@ -90,10 +94,24 @@ class Settings(BaseSettings):
         None, description="OpenAI-compatible address that writes scripts, e.g. http://192.168.1.20:11434/v1"
     )
     script_api_key: SecretStr | None = Field(None, description="Key for SCRIPT_API_URL")
-    script_api_model: str | None = Field(None, description="Model that writes; default: the first one offered")
+    script_api_model: str | None = Field(
+        None, description="Model that writes; default: the first one offered"
+    )
     script_discovery: bool = Field(
         True, description="Whether Ollama, LM Studio and llama.cpp are looked for on this computer"
     )
+
+    # models that are downloaded
+    model_sources: str = Field(
+        "hf_endpoint,modelscope,hf-mirror,huggingface,url",
+        description="Where models come from, in this order; auto: the fastest first",
+    )
+    model_folders: str = Field(
+        "",
+        description="Folders with models of other programs, separated by ;, that are used instead of a download",
+    )
+    model_parallel: int = Field(1, ge=1, le=4, description="Models that are downloaded at the same time")
+    model_offline: bool = Field(False, description="Whether models are never downloaded")
 
     # network and logs
     fetch_proxy: str | None = Field(
@@ -141,6 +159,14 @@ class Settings(BaseSettings):
         path = parts.path.rstrip("/").removesuffix("/chat/completions").rstrip("/")
         return f"{parts.scheme}://{parts.netloc}{path or '/v1'}"
 
+    @field_validator("model_sources")
+    @classmethod
+    def _known_sources(cls, value: str) -> str:
+        names = [name.strip().lower() for name in value.split(",") if name.strip()]
+        if names == ["auto"] or (names and set(names) <= MODEL_SOURCE_NAMES):
+            return ",".join(names)
+        raise ValueError(f"MODEL_SOURCES must be auto, or some of {', '.join(sorted(MODEL_SOURCE_NAMES))}")
+
     @field_validator("log_level")
     @classmethod
     def _known_level(cls, value: str) -> str:
@@ -177,6 +203,28 @@ class Settings(BaseSettings):
     @property
     def hf_home_dir(self) -> Path:
         return self.hf_home or self.data_dir / "hf_cache"
+
+    @property
+    def hub_caches(self) -> tuple[Path, ...]:
+        """Hugging Face caches of this computer: of the settings, and where other programs keep theirs."""
+        folders = (
+            self.hf_home_dir / "hub",
+            self.transformers_cache,
+            Path.home() / ".cache" / "huggingface" / "hub",
+        )
+        return tuple(dict.fromkeys(folder for folder in folders if folder is not None))
+
+    @property
+    def model_source_order(self) -> tuple[str, ...]:
+        return tuple(self.model_sources.split(","))
+
+    @property
+    def model_folder_list(self) -> tuple[Path, ...]:
+        return tuple(
+            (BASE_DIR / Path(text.strip()).expanduser()).absolute()
+            for text in self.model_folders.split(";")
+            if text.strip()
+        )
 
     @property
     def extra_hosts(self) -> tuple[str, ...]:
@@ -218,6 +266,8 @@ def worker_environment(settings: Settings) -> Mapping[str, str]:
         env["TRANSFORMERS_CACHE"] = str(settings.transformers_cache)
     if settings.hf_endpoint is not None:
         env["HF_ENDPOINT"] = settings.hf_endpoint
+    if settings.model_offline:
+        env["HF_HUB_OFFLINE"] = "1"
     return env
 
 
