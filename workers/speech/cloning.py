@@ -58,6 +58,8 @@ TAKES = 3
 # about two in their speed, and the estimate is one for all.
 _LONGEST, _LONGEST_EXTRA_S = 3.0, 3.0
 _SHORTEST = 0.25
+# Added to the seed of a sentence that is to be said in another way, always the same other way.
+AGAIN = 1_000_003
 MAX_RATE = 192_000
 # Trimming: frames of 10 ms are speech above a thirtieth (-30 dB) of the loudest frame.
 _FRAME = SAMPLE_RATE // 100
@@ -215,7 +217,8 @@ class Cloner:
                 if not units:
                     continue
                 text = spoken_form(line.text, line.language).text
-                sentence = _Sentence(self._model.fingerprint, reference, text, line.language, order.seed)
+                seed = order.seed + AGAIN if spoken in narration.again else order.seed
+                sentence = _Sentence(self._model.fingerprint, reference, text, line.language, seed)
                 kept = cache.get(sentence)
                 if kept is None:
                     if not prepared:

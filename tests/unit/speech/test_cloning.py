@@ -127,6 +127,17 @@ def test_an_edited_script_speaks_only_what_changed_and_the_rest_stays_the_same(
     }
 
 
+def test_a_sentence_that_was_not_understood_is_said_in_another_way_and_always_the_same(
+    studio: Studio, model: ScriptedModel
+) -> None:
+    studio.speak("One thing. Two things.")
+    again = studio.speak("One thing. Two things.", again=[1])
+    assert [entry[0] for entry in model.asked] == ["One thing.", "Two things.", "Two things."]
+    assert model.asked[1][2] != model.asked[2][2]
+    assert again.data["cached_sentences"] == 1
+    assert studio.speak("One thing. Two things.", again=[1]).data["cached_sentences"] == 2
+
+
 def test_another_voice_or_another_model_is_not_served_from_the_cache(
     studio: Studio, model: ScriptedModel, tmp_path: Path
 ) -> None:
