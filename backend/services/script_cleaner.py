@@ -45,8 +45,8 @@ _CLOCK = re.compile(
 )
 # Pauses that our own speech engine understands.
 _OWN_MARK = re.compile(r"^\[(?:pause|停顿)\s*\d+(?:\.\d+)?\s*(?:m?s|秒)\]$", re.IGNORECASE)
-# Where a bracket stands alone: at the beginning of a line, or after the end of a sentence.
-_FREE = re.compile(r"(?:^|[.!?…。！？~～:：\n\"”」])\s*\Z")
+# What may stand before a bracket that stands alone, besides nothing: the end of a line or of a sentence.
+_ENDS = frozenset('\n.!?…。！？~～:："”」')
 
 _LABEL = re.compile(
     r"^[ \t]*(?:narrator|narration|host|speaker(?: ?\d)?|presenter|anchor|voice ?over|vo|script|intro(?:duction)?|"
@@ -186,21 +186,26 @@ def _without_directions(text: str) -> str:
         inner = whole[1:-1]
         if _OWN_MARK.match(whole):
             return whole
-        alone = bool(_FREE.search(text[: match.start()]))
+        alone = _stands_alone(text, match.start())
         if _CLOCK.match(inner) or (alone and _DIRECTION.search(inner)):
             return " "
-        line_end = text.find("\n", match.end())
-        after = text[match.end() : line_end if line_end >= 0 else len(text)]
-        fills_line = alone and not after.strip() and text[: match.start()].rpartition("\n")[2].strip() == ""
-        return " " if fills_line and whole[0] in "[【" else whole
-
-    text = _BRACKETED.sub(judge, text)
+        begin = text.rfind("\n", 0, match.start()) + 1
+        end = text.find("\n", match.end())
+        around = text[begin : match.start()] + text[match.end() : end if end >= 0 else len(text)]
+        return " " if whole[0] in "[【" and not around.strip() else whole
 
     def starred(match: re.Match[str]) -> str:
-        alone = bool(_FREE.search(text[: match.start()]))
+        alone = _stands_alone(text, match.start())
         return " " if alone and _DIRECTION.search(match[1]) else match[1]
 
+    text = _BRACKETED.sub(judge, text)
     return _STARRED.sub(starred, text)
+
+
+def _stands_alone(text: str, at: int) -> bool:
+    while at > 0 and text[at - 1] in " \t":
+        at -= 1
+    return at == 0 or text[at - 1] in _ENDS
 
 
 def _unquoted(text: str) -> str:
@@ -234,8 +239,8 @@ def cut_to(text: str, length: int) -> str:
     if ends:
         return text[: ends[-1]].strip()
     # No sentence ends: a word or, where there are no spaces, a character.
-    kept = text[:length]
-    return (kept.rpartition(" ")[0] or kept).strip()
+    kept = text[: length + 1]
+    return (kept.rpartition(" ")[0] or text[:length]).strip()
 
 
 def whole_sentences(text: str) -> str:
