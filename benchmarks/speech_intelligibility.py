@@ -1,12 +1,13 @@
 """How well a recogniser understands the built-in voices.
 
-    python benchmarks/speech_intelligibility.py render OUT --models-dir data/models   # product environment
-    python benchmarks/speech_intelligibility.py hear OUT --whisper MODEL_DIR          # needs faster-whisper
+    python benchmarks/speech_intelligibility.py render OUT --models-dir data/models [--voices NAME ...]
+    .venv-listen/bin/python benchmarks/speech_intelligibility.py hear OUT --models-dir data/models
 
-The first command speaks a list of sentences with every offered voice, the second transcribes them with a Whisper
-model in CTranslate2 form (base, multilingual, int8) and prints word errors (English), character errors and
-toneless-pinyin errors (Chinese) or kana errors (Japanese) per voice. Numbers are read out on both sides before
-comparing, so "350" and 三百五十 count as equal.
+The first command (product environment) speaks the list of sentences with every offered voice, the second transcribes
+them with the product's own recogniser (Whisper base in 8 bits, `bash start.sh --with-recogniser`) and prints word
+errors (English), character errors and toneless-pinyin errors (Chinese) or kana errors (Japanese) per voice. Numbers
+are read out on both sides before comparing, so "350" and 三百五十 count as equal; traditional and simplified
+characters count as equal where opencc-python-reimplemented is installed (else the prompt keeps most of them simple).
 """
 
 from __future__ import annotations
@@ -16,45 +17,26 @@ import json
 import re
 import sys
 import unicodedata
+import wave
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-SENTENCES = {
-    "en": [
-        "Hello, and welcome to the digital human studio.",
-        "Our new product helps small teams record training videos without a camera.",
-        "In 2026, more than 60% of our lessons were recorded this way.",
-        "Please upload a clear photo and a short voice sample to begin.",
-        "The meeting on March 5 starts at 3:30 in the afternoon.",
-        "Remember to speak slowly and keep your microphone close to your mouth.",
-        "She paid $25 for two tickets, and the museum was closed.",
-        "Thank you for watching, and see you next time.",
-    ],
-    "zh": [
-        "你好，欢迎使用数字人生成系统。",
-        "今天我们来介绍一款新的产品，它可以帮助您快速制作视频。",
-        "请上传一张清晰的照片和一段录音，然后点击开始按钮。",
-        "2026年3月5日，一共有350名学生参加了考试。",
-        "这个周末天气晴朗，气温在18℃左右，适合和家人一起去公园散步。",
-        "这家银行的行长说，去年的利润增长了12.5%。",
-        "如果您有任何问题，请随时联系我们的客服人员。",
-        "感谢您的观看，我们下次再见。",
-    ],
-    "ja": [
-        "こんにちは、デジタルヒューマン生成システムへようこそ。",
-        "今日は新しい製品を紹介します。",
-        "写真と音声をアップロードして、開始ボタンを押してください。",
-        "週末は天気が良いので、公園を散歩しましょう。",
-        "会議は3月5日の午後3時に始まります。",
-    ],
-}
-_PROMPTS = {"zh": "以下是普通话的句子，使用简体中文。", "ja": None, "en": None}
+from benchmarks.speech_sentences import SENTENCES  # noqa: E402
 
 
-def render(out: Path, models_dir: Path) -> None:
+def presets_of(voices: Sequence[str]) -> list[dict[str, Any]]:
+    """The offered voices, or those of them that are named."""
+    rows: list[dict[str, Any]] = json.loads((ROOT / "assets" / "voices" / "voices.json").read_text("utf-8"))
+    return [row for row in rows if not voices or row["preset"] in voices]
+
+
+def render(out: Path, models_dir: Path, voices: Sequence[str]) -> None:
     """Speak every sentence with every voice into OUT/<preset>/<n>.wav."""
     from workers.speech.cache import ClipCache
     from workers.speech.install import model_path, verified_manifest
@@ -69,23 +51,24 @@ def render(out: Path, models_dir: Path) -> None:
         raise SystemExit("run `python -m workers.speech.install` first")
     assets = ROOT / "assets"
     vocabulary = json.loads((assets / "g2p" / "kokoro_vocab.json").read_text("utf-8"))
-    model = Kokoro(model_path(models_dir), vocabulary, threads=2)
+    model = Kokoro(model_path(models_dir), vocabulary, threads=1)
     reader = Reader(assets / "g2p")
     library = VoiceLibrary(assets / "voices")
     synthesiser = Synthesiser(model, manifest.model_sha256, ClipCache(out / "cache", warn=print))
-    for preset in library.presets:
-        folder = out / preset.name
+    for preset in presets_of(voices):
+        name, language = preset["preset"], preset["language"]
+        folder = out / name
         folder.mkdir(parents=True, exist_ok=True)
-        for number, text in enumerate(SENTENCES[preset.language]):
-            units = reader.read(text, preset.language, british=preset.name.startswith("b"))  # type: ignore[arg-type]
-            spoken = synthesiser.speak(units, library.get(preset.name), speed=1.0)
+        for number, text in enumerate(SENTENCES[language]):
+            units = reader.read(text, language, british=name.startswith("b"))
+            spoken = synthesiser.speak(units, library.get(name), speed=1.0)
             if spoken is None:
                 raise SystemExit(f"nothing to say in {text!r}")
             with WavWriter(folder / f"{number}.wav") as wav:
                 wav.silence(4800)
                 wav.write(spoken.samples)
                 wav.silence(4800)
-        print(preset.name, "rendered", flush=True)
+        print(name, "rendered", flush=True)
 
 
 def simplified(text: str) -> str:
@@ -138,15 +121,15 @@ def edit_distance(first: list[str], second: list[str]) -> int:
     return row[-1]
 
 
-def hear(out: Path, whisper: Path) -> None:
+def hear(out: Path, models_dir: Path, voices: Sequence[str]) -> None:
     """Transcribe what was rendered and print the errors of each voice."""
-    from faster_whisper import WhisperModel
+    from workers.listen.features import SAMPLE_RATE
+    from workers.listen.install import model_dir
+    from workers.listen.transcriber import Transcriber
+    from workers.speech.resample import resample
 
-    presets: list[dict[str, Any]] = json.loads(
-        (ROOT / "assets" / "voices" / "voices.json").read_text("utf-8")
-    )
-    model = WhisperModel(str(whisper), device="cpu", compute_type="int8", cpu_threads=2)
-    for preset in presets:
+    model: Transcriber | None = None
+    for preset in presets_of(voices):
         language = preset["language"]
         wrong = total = wrong_sounds = total_sounds = 0
         misheard = []
@@ -156,15 +139,13 @@ def hear(out: Path, whisper: Path) -> None:
             if note.exists():
                 heard = note.read_text("utf-8")  # a second run only scores again
             else:
-                segments, _ = model.transcribe(
-                    str(path),
-                    beam_size=5,
-                    language=language,
-                    initial_prompt=_PROMPTS[language],
-                    condition_on_previous_text=False,
-                    temperature=0.0,
+                model = model or Transcriber(model_dir(models_dir), threads=1)
+                with wave.open(str(path)) as source:
+                    pcm = np.frombuffer(source.readframes(source.getnframes()), "<i2")
+                    rate = source.getframerate()
+                [heard] = model.hear(
+                    [resample((pcm / 32768).astype(np.float32), rate, SAMPLE_RATE)], language
                 )
-                heard = "".join(segment.text for segment in segments).strip()
                 note.write_text(heard, encoding="utf-8")
             reference, guess = tokens_of(text, language), tokens_of(heard, language)
             errors = edit_distance(reference, guess)
@@ -175,13 +156,13 @@ def hear(out: Path, whisper: Path) -> None:
                 total_sounds += len(reference)
             if errors:
                 misheard.append(heard)
-        rate = f"{'WER' if language == 'en' else 'CER'} {wrong / total:6.1%} ({wrong}/{total})"
+        rate_of = f"{'WER' if language == 'en' else 'CER'} {wrong / total:6.2%} ({wrong}/{total})"
         sounds = (
-            f"  sounds {wrong_sounds / total_sounds:6.1%} ({wrong_sounds}/{total_sounds})"
+            f"  sounds {wrong_sounds / total_sounds:6.2%} ({wrong_sounds}/{total_sounds})"
             if total_sounds
             else ""
         )
-        print(f"{preset['preset']:12} {rate}{sounds}", flush=True)
+        print(f"{preset['preset']:12} {rate_of}{sounds}", flush=True)
         for line in misheard:
             print("     ", line)
 
@@ -194,14 +175,10 @@ def main() -> None:
     parser.add_argument("step", choices=["render", "hear"])
     parser.add_argument("out", type=Path)
     parser.add_argument("--models-dir", type=Path, default=ROOT / "data" / "models")
-    parser.add_argument("--whisper", type=Path)
+    parser.add_argument("--voices", nargs="*", default=[])
     arguments = parser.parse_args()
-    if arguments.step == "render":
-        render(arguments.out, arguments.models_dir)
-    elif arguments.whisper is None:
-        parser.error("hear needs --whisper")
-    else:
-        hear(arguments.out, arguments.whisper)
+    step = render if arguments.step == "render" else hear
+    step(arguments.out, arguments.models_dir, arguments.voices)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from workers.listen.features import Samples, log_mel
+from workers.listen.features import Samples, log_mel, window_seconds
 
 # Token ids of the multilingual vocabulary of 51,865 (OpenAI, 2022).
 _END_OF_TEXT = 50257
@@ -61,7 +61,8 @@ class Transcriber:
         """
         if not clips:
             return []
-        features = self._storage.from_array(np.stack([log_mel(clip) for clip in clips]))
+        seconds = window_seconds(max(len(clip) for clip in clips))
+        features = self._storage.from_array(np.stack([log_mel(clip, seconds) for clip in clips]))
         before = _BEFORE.get(language, ())
         prompt = [
             *([_PREVIOUS, *before] if before else []),
