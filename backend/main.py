@@ -20,9 +20,11 @@ from backend.api.routes import install_routes
 from backend.api.stop_signals import on_stop_signal
 from backend.api.webui import install_webui
 from backend.engines.base import BaseEngineAdapter
+from backend.engines.speech.base import BaseSpeechEngine
 from backend.engines.worker_port import EngineWorker
 from backend.services.access import Access
 from backend.services.container import running_services
+from backend.services.model_catalogue import ModelCatalogue
 from backend.services.portrait_fetch import Fetcher
 from backend.utils.clock import SystemClock
 from backend.utils.config import BUNDLE_DIR, Settings, load_settings
@@ -37,12 +39,15 @@ def create_app(
     settings: Settings | None = None,
     *,
     adapters: Sequence[BaseEngineAdapter] = (),
+    speech_engines: Sequence[BaseSpeechEngine] = (),
     fetcher: Fetcher | None = None,
     workers: Mapping[str, EngineWorker] | None = None,
+    catalogue: ModelCatalogue | None = None,
 ) -> FastAPI:
-    """An app over `settings` (default: environment and .env) with `adapters` beside the built-in engines.
+    """An app over `settings` (default: environment and .env) with `adapters` and `speech_engines` beside the built-in
+    engines.
 
-    `fetcher` and `workers` are seams for tests.
+    `fetcher`, `workers` and `catalogue` (of models) are seams for tests.
     """
     chosen = settings or load_settings()
     access = Access(SystemClock())
@@ -53,8 +58,10 @@ def create_app(
             chosen,
             access=access,
             adapters=adapters,
+            speech_engines=speech_engines,
             fetcher=fetcher,
             workers=workers,
+            catalogue=catalogue,
             on_death=_stop_the_service,
         ) as services:
             app.state.services = services

@@ -2,7 +2,7 @@
 
 A job may hold its worker for minutes. A preview, an upload that has to be looked at, or any other short task
 goes to the first process when it is free, and otherwise to a second one, which is started only then and
-unloads when it is idle.
+unloads when it is idle. What nobody waits for goes to the second one always: the first stays free for who comes.
 """
 
 from __future__ import annotations
@@ -41,9 +41,10 @@ class WorkerLanes:
         report: Callable[[ProgressUpdate], None] | None,
         cancelled: Callable[[], bool],
     ) -> TaskResult:
-        """Run a job's task on the main process, any other where it need not wait."""
+        """Run a job's task on the main process, background work on the spare one, any other where it need not wait."""
         is_short = not request.job_id.startswith(_JOB_PREFIX)
-        lane = self._spare if is_short and self._main.snapshot().job_id is not None else self._main
+        is_main_taken = self._main.snapshot().job_id is not None
+        lane = self._spare if request.is_background or (is_short and is_main_taken) else self._main
         return await lane.run(request, report=report, cancelled=cancelled)
 
     def snapshot(self) -> WorkerSnapshot:

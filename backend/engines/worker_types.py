@@ -101,6 +101,8 @@ class TaskRequest:
     deadline_s: float
     seed: int = 0
     model: str | None = None
+    # Nobody waits for it: it keeps away from the process that jobs and previews use.
+    is_background: bool = False
 
     def run_fields(self) -> RunFields:
         """What `run` tells the worker."""

@@ -85,12 +85,12 @@ class JobCreate(WireModel):
     preferred_engine: Annotated[str, Field(max_length=32)] = "auto"
     wangp_model: WangpModel | None = None
 
-    speech_engine: Annotated[str, Field(max_length=32)] = "auto"
-    script_settings: ScriptSettings = Field(default_factory=ScriptSettings)
     title: Annotated[str, Field(max_length=MAX_TITLE_CHARS)] = ""
     prompt: Annotated[str, Field(max_length=MAX_PROMPT_CHARS)] = ""
     output: OutputOptions = Field(default_factory=OutputOptions)
     voice_settings: VoiceSettings = Field(default_factory=VoiceSettings)
+    speech_engine: Annotated[str, Field(max_length=32)] = "auto"
+    script_settings: ScriptSettings = Field(default_factory=ScriptSettings)
     fallback: FallbackOptions = Field(default_factory=FallbackOptions)
     face_index: Annotated[int, Field(ge=0, le=63)] | None = None
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None

@@ -19,6 +19,7 @@ from backend.engines.base import BaseEngineAdapter
 from backend.engines.draft_adapter import DraftAdapter
 from backend.engines.infinitetalk_adapter import InfiniteTalkAdapter
 from backend.engines.registry import EngineRegistry
+from backend.engines.speech.base import BaseSpeechEngine
 from backend.engines.wan2gp_adapter import Wan2GPAdapter
 from backend.engines.worker_port import EngineWorker
 from backend.models.disk import DiskKind
@@ -32,18 +33,28 @@ from backend.services.dispatcher import Dispatcher
 from backend.services.engine_router import EngineRouter, register_engines
 from backend.services.event_bus import EventBus
 from backend.services.event_stream import EventService
+from backend.services.failure_desk import FailureDesk
 from backend.services.file_keeper import FileKeeper
 from backend.services.finish_service import FinishService
 from backend.services.housekeeper import Housekeeper
 from backend.services.job_service import JobService
 from backend.services.local_executor import LocalExecutor
+from backend.services.model_catalogue import ModelCatalogue
+from backend.services.model_service import ModelService
+from backend.services.model_wiring import wire_models
 from backend.services.portrait_fetch import Fetcher
 from backend.services.portrait_probe import PortraitProbe
 from backend.services.retention import Limits, Retention
-from backend.services.speech_service import SpeechService
+from backend.services.script_requests import ScriptService
+from backend.services.script_wiring import wire_scripts
+from backend.services.speech_router import SpeechRouter
+from backend.services.speech_stage import SpeechStage
 from backend.services.stage_runner import StageRunner
 from backend.services.system_service import SystemService
+from backend.services.voice_enrolment import VoiceEnrolment
 from backend.services.voice_service import VoiceService
+from backend.services.voice_speaker import VoiceSpeaker
+from backend.services.voice_wiring import VoiceServices, wire_voices
 from backend.services.webhook_outbox import WebhookOutbox
 from backend.services.webhook_sender import Sender, WebhookSender
 from backend.services.webhook_service import JobWebhookSecret, WebhookService, delivery_data
@@ -61,7 +72,7 @@ ASSETS_DIR = BUNDLE_DIR / "assets"
 # As on the packages of disks.
 BYTES_PER_GB = 10**9
 # Handler package to the name people see.
-CPU_WORKERS = {"speech": "Speech", "draft": "Draft (CPU)"}
+CPU_WORKERS = {"speech": "Speech", "draft": "Draft (CPU)", "writer": "Writer (CPU)"}
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,10 @@ class Services:
 
     jobs: JobService
     voices: VoiceService
+    enrolment: VoiceEnrolment
+    speaker: VoiceSpeaker
+    speech: SpeechRouter
+    models: ModelService
     avatars: AvatarService
     batches: BatchService
     webhooks: WebhookService
@@ -77,6 +92,7 @@ class Services:
     events: EventService
     system: SystemService
     access: Access
+    scripts: ScriptService
 
 
 @contextlib.asynccontextmanager
@@ -84,15 +100,17 @@ async def running_services(
     settings: Settings,
     *,
     adapters: Sequence[BaseEngineAdapter] = (),
+    speech_engines: Sequence[BaseSpeechEngine] = (),
     clock: Clock | None = None,
     access: Access,
     fetcher: Fetcher | None = None,
     workers: Mapping[str, EngineWorker] | None = None,
+    catalogue: ModelCatalogue | None = None,
     on_death: Callable[[BaseException], None],
 ) -> AsyncIterator[Services]:
     """Everything from folders to dispatcher; undone in reverse order, whatever happens.
 
-    `adapters` are engines beside the built-in ones; `workers` (speech, draft) replace the real processes in
+    `adapters` and `speech_engines` are engines beside the built-in ones; `workers` (speech, draft) replace the real processes in
     tests. `on_death` hears of a background task that died.
     """
     clock = clock or SystemClock()
@@ -141,11 +159,28 @@ async def running_services(
             on_death=on_death,
         )
         retention = _retention(settings, store, clock)
+        voice = wire_voices(
+            store,
+            catalog=catalog,
+            files=FileKeeper(store),
+            worker=team["speech"],
+            speech_engines=speech_engines,
+            clock=clock,
+            cache_dir=settings.cache_dir,
+            max_bytes=settings.max_audio_mib << 20,
+            on_death=on_death,
+        )
+        models = await wire_models(
+            settings, store, ASSETS_DIR, catalogue=catalogue, on_death=on_death
+        )
+        stack.push_async_callback(models.stop)
         services, dispatcher = _wire(
             settings,
             store,
             bus,
             catalog,
+            voice,
+            models,
             Ffmpeg(binary, settings.threads),
             team,
             adapters,
@@ -168,8 +203,11 @@ async def running_services(
         housekeeper = Housekeeper(store, retention, started_s=started_s, on_death=on_death)
         await housekeeper.start()
         stack.push_async_callback(housekeeper.stop)
+        await models.start()
         await dispatcher.start()
         stack.push_async_callback(dispatcher.stop)
+        await voice.refiner.start()
+        stack.push_async_callback(voice.refiner.stop)
         app_logger.info("ready")
         yield services
         app_logger.info("stopping")
@@ -184,6 +222,8 @@ def _wire(
     store: Store,
     bus: EventBus,
     catalog: Catalog,
+    voice: VoiceServices,
+    models: ModelService,
     ffmpeg: Ffmpeg,
     workers: dict[str, EngineWorker],
     adapters: Sequence[BaseEngineAdapter],
@@ -209,16 +249,7 @@ def _wire(
     )
     router = EngineRouter(registry)
     files = FileKeeper(store)
-    speech = SpeechService(workers["speech"])
-    voices = VoiceService(
-        store=store,
-        catalog=catalog,
-        files=files,
-        speech=speech,
-        clock=clock,
-        cache_dir=settings.cache_dir / "previews",
-        max_bytes=settings.max_audio_mib << 20,
-    )
+    voices = voice.library
     avatars = AvatarService(
         store=store,
         catalog=catalog,
@@ -228,11 +259,26 @@ def _wire(
         uploads_dir=settings.uploads_dir,
         max_bytes=settings.max_image_mib << 20,
     )
+    scripts = wire_scripts(
+        settings,
+        catalogue_dir=ASSETS_DIR / "catalogue",
+        worker=workers["writer"],
+        files=files,
+        avatars=avatars,
+        clock=clock,
+    )
     stages = StageRunner(
         files=files,
-        voices=voices,
+        script=scripts.stage,
         avatars=avatars,
-        speech=speech,
+        speech=SpeechStage(
+            store=store,
+            files=files,
+            voices=voices,
+            router=voice.router,
+            speech=voice.speech,
+            deadline_s=settings.job_deadline_s,
+        ),
         finish=FinishService(ffmpeg, ASSETS_DIR),
         deadline_s=settings.job_deadline_s,
     )
@@ -240,7 +286,17 @@ def _wire(
         store=store.jobs,
         stages=stages,
         router=router,
+        speech_router=voice.router,
         voices=voices,
+        failures=FailureDesk(
+            store=store.jobs,
+            router=router,
+            speech_router=voice.router,
+            speech_plan=stages.speech_plan,
+            is_own=voices.is_own,
+            clock=clock,
+        ),
+        quiet=voice.quiet,
         clock=clock,
         work_dir=settings.work_dir,
     )
@@ -255,6 +311,7 @@ def _wire(
     jobs = JobService(
         store=store,
         router=router,
+        speech_router=voice.router,
         voices=voices,
         avatars=avatars,
         files=files,
@@ -278,7 +335,23 @@ def _wire(
         on_resume=dispatcher.wake,
     )
     events = EventService(store.jobs, bus)
-    return Services(jobs, voices, avatars, batches, webhooks, disk, events, system, access), dispatcher
+    services = Services(
+        jobs=jobs,
+        voices=voices,
+        enrolment=voice.enrolment,
+        speaker=voice.speaker,
+        speech=voice.router,
+        models=models,
+        avatars=avatars,
+        batches=batches,
+        webhooks=webhooks,
+        disk=disk,
+        events=events,
+        system=system,
+        access=access,
+        scripts=scripts.requests,
+    )
+    return services, dispatcher
 
 
 def _retention(settings: Settings, store: Store, clock: Clock) -> Retention:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from backend.models.records import FileKind, FileRecord, NewFile
 from backend.storage.store import Store
@@ -33,10 +34,12 @@ class FileKeeper:
         """Where a stored file lies."""
         return self._store.blobs.path_of(rel_path)
 
-    async def keep(self, job_id: str, name: str, source: Path) -> NewFile:
+    async def keep(
+        self, job_id: str, name: str, source: Path, *, meta: Mapping[str, Any] | None = None
+    ) -> NewFile:
         """Move a job's file to `data/outputs/<job_id>/<name>`; its row is written with the stage."""
         blob = await self._store.blobs.adopt(source, f"outputs/{job_id}/{name}")
-        return NewFile(new_id("file"), "artifact", blob, _type_of(name))
+        return NewFile(new_id("file"), "artifact", blob, _type_of(name), meta=meta or {})
 
     async def keep_bytes(self, job_id: str, name: str, data: bytes) -> NewFile:
         blob = await self._store.blobs.write_bytes(data, f"outputs/{job_id}/{name}")
@@ -49,6 +52,10 @@ class FileKeeper:
         file_id = new_id("file")
         blob = await self._store.blobs.adopt(source, f"uploads/{file_id}.{extension}")
         return NewFile(file_id, kind, blob, media_type, original_name=original_name or None)
+
+    async def discard(self, new: NewFile) -> None:
+        """Remove a file that was kept and whose row was not written after all."""
+        await self._store.blobs.delete(new.blob.rel_path)
 
     async def receive(self, chunks: AsyncIterable[bytes], ticket: str, *, max_bytes: int) -> Path:
         """Write an upload into a work directory of its own, under a name of ours; returns the file."""

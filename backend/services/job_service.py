@@ -19,6 +19,7 @@ from backend.services.engine_router import AUTO, EngineRouter
 from backend.services.file_keeper import FileKeeper
 from backend.services.job_view import PUBLIC_ARTIFACTS, wire_view
 from backend.services.script_service import check_script
+from backend.services.speech_router import SpeechRouter
 from backend.services.voice_service import VoiceService
 from backend.storage.store import Store
 from backend.utils.ids import is_id, new_id
@@ -42,6 +43,7 @@ class JobService:
         *,
         store: Store,
         router: EngineRouter,
+        speech_router: SpeechRouter,
         voices: VoiceService,
         avatars: AvatarService,
         files: FileKeeper,
@@ -51,6 +53,7 @@ class JobService:
     ) -> None:
         self._store = store
         self._router = router
+        self._speech_router = speech_router
         self._voices = voices
         self._avatars = avatars
         self._files = files
@@ -74,16 +77,13 @@ class JobService:
         self, request: JobCreate, *, idempotency_key: str | None = None, batch_id: str | None = None
     ) -> NewJob:
         """Refuse what can be seen to be wrong; the rest is ready for the queue."""
-        check_script(request.script_input, self._max_script_chars)
+        check_script(request.script_input, self._max_script_chars, is_topic=request.script_mode == "auto")
         plan = self._router.plan(request.preferred_engine, allow_fallback=request.fallback.allow)
-        inputs = {
-            role: file_id
-            for role, file_id in (
-                ("voice", await self._voices.check(request.voice_id)),
-                ("portrait", await self._avatars.check(request.avatar_url)),
-            )
-            if file_id is not None
-        }
+        self._speech_router.check(request.speech_engine)
+        inputs = await self._voices.inputs(request.voice_id)
+        portrait = await self._avatars.check(request.avatar_url)
+        if portrait is not None:
+            inputs["portrait"] = portrait
         job_id = new_id("job")
         body = request.model_dump(mode="json")
         if request.webhook is None:

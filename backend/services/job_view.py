@@ -6,6 +6,7 @@ from backend.models.codes import TERMINAL_STATES, ErrorCode, StageName
 from backend.models.job import AttemptView, ErrorView, JobView, StageView
 from backend.models.records import AttemptRecord, FileRecord
 from backend.models.records import JobView as StoredView
+from backend.services.speech_stage import ENGINE_KEY, REPORT_KEY
 from backend.utils.clock import iso_from_ms
 
 # What callers may download, by the key under `artifacts`. The video itself is `/result`.
@@ -32,6 +33,8 @@ def wire_view(stored: StoredView) -> JobView:
     for key, name in ARTIFACT_KEYS.items():
         found = stored.artifact(name)
         artifacts[key] = f"{base}/artifacts/{name}" if found and _is_there(found.file) else None
+    audio = stored.artifact("audio.wav")
+    sound = audio.file.meta if audio else {}
     notices = list((job.notice or {}).get("items", ()))
     error = None
     if job.error_code is not None:
@@ -60,6 +63,8 @@ def wire_view(stored: StoredView) -> JobView:
         voice_settings=request["voice_settings"],
         output=request["output"],
         wangp_model=request["wangp_model"],
+        speech_engine=sound.get(ENGINE_KEY),
+        speech_report=sound.get(REPORT_KEY),
         seed=job.seed,
         priority=job.priority,
         metadata=request["metadata"],

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from backend.models.batch_records import Usage
 from backend.models.disk import ReclaimRule
-from backend.services.stage_runner import AUDIO_FILE, PORTRAIT_FILE, RESULT_FILE, SILENT_FILE
+from backend.services.stage_io import AUDIO_FILE, PORTRAIT_FILE, RESULT_FILE, SILENT_FILE
 from backend.storage.retention import OldJobs
 from backend.storage.store import Store
 from backend.storage.sweep import MAX_BATCHES, SweepReport, collect, purge_deleted, unlink_files

@@ -1,65 +1,37 @@
-"""The `speech` stage: text and voice become a WAV with timings, made by the speech worker. Service process."""
+"""Has a text spoken by the engine that was chosen. Runs in the service process; owns no state but a counter.
+
+In: the name of a speech engine and an order. Out: a WAV and its timings below the directory that was given.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from backend.engines.worker_port import EngineWorker
-from backend.engines.worker_types import ProgressUpdate, TaskRequest, TaskResult
+from backend.engines.speech.base import Report, Speech, SpeechOrder
 from backend.models.codes import ErrorCode
 from backend.models.errors import EngineFailure
+from backend.services.quiet import QuietTimes
+from backend.services.speech_router import SpeechRouter
 
-Report = Callable[[float | None, str], None]
-
-# A preview is one sentence; a probe decodes one file. Both are seconds on a slow PC.
+# A preview is one sentence: seconds on a slow PC.
 PREVIEW_DEADLINE_S = 60.0
-PROBE_DEADLINE_S = 120.0
-
-
-@dataclass(frozen=True)
-class SpeechOrder:
-    """What to say and how. `preset` names a built-in voice of the worker."""
-
-    text: str
-    preset: str
-    language: str
-    speed: float
-    pause_ms: int
-
-
-@dataclass(frozen=True)
-class Speech:
-    """WAV (24 kHz, mono, 16 bit) and timings.json, both inside the directory that was given."""
-
-    wav: Path
-    timings: Path
-    duration_s: float
-    language: str
-
-
-@dataclass(frozen=True)
-class ProbedVoice:
-    """A sample that can be read and holds enough speech; `wav` is 24 kHz mono."""
-
-    wav: Path
-    report: dict[str, Any]
+# Kana decides for Japanese, Han alone for Chinese; the worker looks again, sentence by sentence.
+_KANA = (0x3040, 0x30FF)
+_HAN = (0x4E00, 0x9FFF)
 
 
 class SpeechService:
-    """Asks the speech worker; owns no state."""
+    """Asks an engine, and holds it to its promises."""
 
-    engine = "builtin"
-
-    def __init__(self, supervisor: EngineWorker) -> None:
-        self._supervisor = supervisor
+    def __init__(self, router: SpeechRouter, quiet: QuietTimes) -> None:
+        self._router = router
+        self._quiet = quiet
 
     async def speak(
         self,
+        engine_name: str,
         order: SpeechOrder,
         *,
         job_id: str,
@@ -69,63 +41,47 @@ class SpeechService:
         report: Report,
         cancelled: Callable[[], bool],
     ) -> Speech:
-        """Speak. Raises EngineFailure or JobCancelled."""
-        script = work_dir / "script-input.json"
-        output_dir = work_dir / "speech"
-        payload = json.dumps({"text": order.text, "language": order.language}, ensure_ascii=False)
-        await asyncio.to_thread(_prepare, output_dir, script, payload)
-
-        def forward(update: ProgressUpdate) -> None:
-            report(update.fraction, update.message)
-
-        result = await self._supervisor.run(
-            TaskRequest(
+        """Speak. Raises EngineFailure (also when the engine cannot speak here at all) or JobCancelled."""
+        language = resolve_language(order.language, order.text)
+        engine = self._router.able(engine_name, language)
+        if not engine.is_for_voice(order.voice):
+            raise EngineFailure(
+                ErrorCode.ENGINE_UNAVAILABLE,
+                f"{engine.title_en} speaks in voices of one's own only.",
+                hint="Choose the built-in speech engine for built-in voices.",
+            )
+        with self._quiet.busy():
+            speech = await engine.speak(
+                order,
                 job_id=job_id,
                 attempt=attempt,
-                task="speech",
-                inputs={"script": script},
-                params={"voice": order.preset, "speed": order.speed, "pause_ms": order.pause_ms},
-                output_dir=output_dir,
+                work_dir=work_dir,
                 deadline_s=deadline_s,
-            ),
-            report=forward,
-            cancelled=cancelled,
-        )
-        return Speech(
-            wav=_artifact(result, "speech"),
-            timings=_artifact(result, "timings"),
-            duration_s=float(result.data["duration_s"]),
-            language=str(result.data["language"]),
-        )
-
-    async def probe(self, audio: Path, *, ticket: str, work_dir: Path) -> ProbedVoice:
-        """Check a sample. Raises EngineFailure with `audio_unreadable` or `voice_too_short`."""
-        output_dir = work_dir / "probe"
-        await asyncio.to_thread(_prepare, output_dir)
-        result = await self._supervisor.run(
-            TaskRequest(
-                job_id=ticket,
-                attempt=1,
-                task="voice_probe",
-                inputs={"audio": audio},
-                params={},
-                output_dir=output_dir,
-                deadline_s=PROBE_DEADLINE_S,
-            ),
-            report=None,
-            cancelled=lambda: False,
-        )
-        return ProbedVoice(wav=_artifact(result, "voice"), report=dict(result.data))
+                report=report,
+                cancelled=cancelled,
+            )
+        for path in (speech.wav, speech.timings):
+            if not await asyncio.to_thread(_is_non_empty_file, path):
+                raise EngineFailure(
+                    ErrorCode.NO_OUTPUT,
+                    f"{engine.title_en} ended without its sound.",
+                    hint="Try again; if it happens each time, choose another speech engine.",
+                )
+        return speech
 
 
-def _prepare(output_dir: Path, script: Path | None = None, payload: str = "") -> None:
-    output_dir.mkdir(parents=True, exist_ok=True)
-    if script is not None:
-        script.write_text(payload, encoding="utf-8")
+def resolve_language(asked: str, text: str) -> str:
+    """`asked`, or for `auto` what the text looks like: zh, en or ja."""
+    return guess_language(text) if asked == "auto" else asked
 
 
-def _artifact(result: TaskResult, role: str) -> Path:
-    for artifact in result.artifacts:
-        if artifact.role == role:
-            return artifact.path
-    raise EngineFailure(ErrorCode.NO_OUTPUT, "The speech engine ended without its sound.")
+def guess_language(text: str) -> str:
+    """`ja` with any kana, `zh` with any Han character, else `en`."""
+    points = [ord(char) for char in text]
+    if any(_KANA[0] <= point <= _KANA[1] for point in points):
+        return "ja"
+    return "zh" if any(_HAN[0] <= point <= _HAN[1] for point in points) else "en"
+
+
+def _is_non_empty_file(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0

@@ -7,9 +7,6 @@ a fallback or a retry. Everything is made in a work directory and adopted into `
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,48 +15,28 @@ from backend.engines.base import BaseEngineAdapter
 from backend.models.codes import ErrorCode, StageName
 from backend.models.errors import EngineFailure
 from backend.models.job import JobCreate
-from backend.models.records import JobView, NewFile
+from backend.models.records import JobView
 from backend.services.adapter_call import call_adapter
 from backend.services.avatar_service import AvatarService
 from backend.services.engine_router import DRAFT_ENGINES
 from backend.services.file_keeper import FileKeeper
 from backend.services.finish_service import FinishService
-from backend.services.script_service import script_of
-from backend.services.speech_service import SpeechOrder, SpeechService
-from backend.services.voice_service import VoiceService
+from backend.services.script_stage import ScriptStage
+from backend.services.speech_router import SpeechPlan
+from backend.services.speech_stage import SpeechStage, spoken_by
+from backend.services.stage_io import (
+    AUDIO_FILE,
+    PORTRAIT_FILE,
+    RESULT_FILE,
+    SILENT_FILE,
+    TIMINGS_FILE,
+    StageInput,
+    StageOutput,
+    artifact_path,
+)
 
-Report = Callable[[float | None, str], None]
-
-SCRIPT_FILE = "script.json"
-PORTRAIT_FILE = "portrait.png"
-AUDIO_FILE = "audio.wav"
-TIMINGS_FILE = "timings.json"
-SILENT_FILE = "silent.mp4"
-RESULT_FILE = "video.mp4"
 # An adapter that ignores its deadline is stopped this long after it, s.
 DEADLINE_GRACE_S = 30.0
-
-DRAFT_NOTICE = "This is a draft made on the CPU. A GPU engine makes the final video: see Engines, then retry the job with it."
-
-
-@dataclass(frozen=True)
-class StageInput:
-    """What every stage gets. `work_dir` is fresh and belongs to this attempt."""
-
-    view: JobView
-    request: JobCreate
-    attempt: int
-    work_dir: Path
-    report: Report
-    cancelled: Callable[[], bool]
-
-
-@dataclass(frozen=True)
-class StageOutput:
-    """Files by artifact name, and what the stage learned."""
-
-    files: tuple[tuple[str, NewFile], ...] = ()
-    detail: Mapping[str, Any] | None = None
 
 
 class StageRunner:
@@ -69,14 +46,14 @@ class StageRunner:
         self,
         *,
         files: FileKeeper,
-        voices: VoiceService,
+        script: ScriptStage,
         avatars: AvatarService,
-        speech: SpeechService,
+        speech: SpeechStage,
         finish: FinishService,
         deadline_s: float,
     ) -> None:
         self._files = files
-        self._voices = voices
+        self._script = script
         self._avatars = avatars
         self._speech = speech
         self._finish = finish
@@ -84,48 +61,17 @@ class StageRunner:
 
     # -- script ------------------------------------------------------------------------------------
     async def script(self, given: StageInput) -> StageOutput:
-        """The text, and the portrait when it has to be fetched or looked at first (cheap before dear)."""
-        given.report(0.0, "Preparing script and portrait")
-        text = script_of(given.request)
-        document = json.dumps({"mode": given.request.script_mode, "text": text}, ensure_ascii=False, indent=1)
-        job_id = given.view.job.job_id
-        files = [(SCRIPT_FILE, await self._files.keep_bytes(job_id, SCRIPT_FILE, document.encode()))]
-        if not self._avatars.is_stored(given.request.avatar_url):
-            portrait = await self._avatars.prepare(
-                given.request.avatar_url, ticket=job_id, work_dir=given.work_dir, cancelled=given.cancelled
-            )
-            files.append((PORTRAIT_FILE, await self._files.keep(job_id, PORTRAIT_FILE, portrait)))
-        return StageOutput(tuple(files))
+        """See `ScriptStage.run`."""
+        return await self._script.run(given)
 
     # -- speech ------------------------------------------------------------------------------------
-    async def speech(self, given: StageInput) -> StageOutput:
-        given.report(None, "Synthesising speech")
-        text = await self._script_text(given.view)
-        options = given.request.voice_settings
-        speaker = await self._voices.speaker(given.request.voice_id, text, options.language)
-        speech = await self._speech.speak(
-            SpeechOrder(
-                text=text,
-                preset=speaker.preset,
-                language=options.language,
-                speed=options.speed,
-                pause_ms=options.pause_ms,
-            ),
-            job_id=given.view.job.job_id,
-            attempt=given.attempt,
-            work_dir=given.work_dir,
-            deadline_s=self._deadline_s,
-            report=given.report,
-            cancelled=given.cancelled,
-        )
-        job_id = given.view.job.job_id
-        audio = await self._files.keep(job_id, AUDIO_FILE, speech.wav)
-        timings = await self._files.keep(job_id, TIMINGS_FILE, speech.timings)
-        return StageOutput(((AUDIO_FILE, audio), (TIMINGS_FILE, timings)))
+    async def speech_plan(self, view: JobView, request: JobCreate) -> SpeechPlan:
+        """See `SpeechStage.plan`."""
+        return await self._speech.plan(view, request)
 
-    async def _script_text(self, view: JobView) -> str:
-        document = await asyncio.to_thread(self._path(view, SCRIPT_FILE).read_text, encoding="utf-8")
-        return str(json.loads(document)["text"])
+    async def speech(self, given: StageInput, engine: str) -> StageOutput:
+        """See `SpeechStage.run`."""
+        return await self._speech.run(given, engine)
 
     # -- video -------------------------------------------------------------------------------------
     async def video(self, given: StageInput, adapter: BaseEngineAdapter) -> StageOutput:
@@ -139,7 +85,7 @@ class StageRunner:
             job_id,
             request.voice_id,
             request.avatar_url,
-            await self._script_text(view),
+            await self._speech.text(view),
             audio_path=self._path(view, AUDIO_FILE),
             avatar_path=await self._portrait(view, request),
             output_path=output_path,
@@ -207,6 +153,8 @@ class StageRunner:
             for hop in view.attempts
             if hop.outcome is not None
         ]
+        audio = view.artifact(AUDIO_FILE)
+        speech_engine, manner = spoken_by(audio.file if audio else None)
         return {
             "ai_generated": True,
             "software": f"All-in-one {__version__}",
@@ -215,17 +163,12 @@ class StageRunner:
             "attempts": hops,
             "seed": view.job.seed,
             "voice_id": request.voice_id,
+            "speech_engine": speech_engine,
+            "voice": manner,
         }
 
     def _path(self, view: JobView, name: str) -> Path:
-        artifact = view.artifact(name)
-        if artifact is None:
-            raise EngineFailure(
-                ErrorCode.INTERNAL_ERROR,
-                f"The artifact {name} of an earlier stage is missing.",
-                hint="Retry the job from the start.",
-            )
-        return self._files.path(artifact.file.rel_path)
+        return artifact_path(self._files, view, name)
 
 
 def _is_non_empty_file(path: Path) -> bool:

@@ -1,51 +1,46 @@
-"""Voices: built in, or a sample that a person gave. Runs in the service process.
+"""The library of voices: built in, or a sample that a person gave. Runs in the service process.
 
-Cloning itself is not part of this release: a sample is checked and kept, and until an engine can clone it
-a built-in voice speaks in its place, which every result made so says in its notice.
+Enrolment is in `voice_enrolment.py`, speaking a sentence in `voice_speaker.py`, the sentences about who speaks in
+`voice_views.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterable
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from backend.engines.speech.base import VoiceFiles
 from backend.models.codes import ErrorCode
-from backend.models.errors import InputError, RequestError
-from backend.models.library import PreviewRequest, VoiceCloned, VoiceView
-from backend.models.records import NewVoice, VoiceRecord
-from backend.services.catalog import BuiltinVoice, Catalog
+from backend.models.errors import RequestError
+from backend.models.file_records import FileRecord, VoiceRecord
+from backend.models.library import VoicePatch, VoiceView
+from backend.services.catalog import Catalog
 from backend.services.file_keeper import FileKeeper
-from backend.services.speech_service import PREVIEW_DEADLINE_S, SpeechOrder, SpeechService
+from backend.services.speech_router import SpeechRouter
+from backend.services.voice_views import CONSENT_VERSION, builtin_view, own_view
 from backend.storage.store import Store
-from backend.utils.clock import Clock, iso_from_ms
-from backend.utils.ids import is_id, new_id
-from backend.utils.sniff import sniff_file
+from backend.utils.clock import Clock
+from backend.utils.ids import is_id
 
-GREETINGS = {
-    "zh": "你好，这是我的声音。很高兴认识你。",
-    "en": "Hello, this is my voice. It is nice to meet you.",
-    "ja": "こんにちは。これが私の声です。どうぞよろしく。",
-}
-NOT_CLONED_NOTICE = (
-    "Your voice sample is stored, but this release cannot clone voices yet: a built-in voice speaks instead."
-)
-# Kana decides for Japanese, Han alone for Chinese; the worker looks again, sentence by sentence.
-_KANA = (0x3040, 0x30FF)
-_HAN = (0x4E00, 0x9FFF)
+# Roles under which a job holds the files of its voice until it has ended.
+SAMPLE_ROLE, REFERENCE_ROLE, PROFILE_ROLE = "voice", "voice_reference", "voice_profile"
 
 
 @dataclass(frozen=True)
-class Speaker:
-    """Which preset of the speech worker speaks."""
+class VoiceSound:
+    """A recording to be sent."""
 
-    preset: str
+    path: Path
+    media_type: str
+    file_name: str
 
 
 class VoiceService:
-    """The library of voices."""
+    """Look, change, delete; and which files speak for a voice."""
 
     def __init__(
         self,
@@ -53,30 +48,44 @@ class VoiceService:
         store: Store,
         catalog: Catalog,
         files: FileKeeper,
-        speech: SpeechService,
+        router: SpeechRouter,
         clock: Clock,
-        cache_dir: Path,
-        max_bytes: int,
+        refining: Callable[[str], float | None],
+        on_delete: Callable[[str], None],
+        previews_dir: Path,
     ) -> None:
+        """`refining`: how far the refinement of a voice is; `on_delete` hears of a voice before it goes."""
         self._store = store
         self._catalog = catalog
         self._files = files
-        self._speech = speech
+        self._router = router
         self._clock = clock
-        self._cache_dir = cache_dir
-        self._max_bytes = max_bytes
-        self._preview_lock = asyncio.Lock()
+        self._refining = refining
+        self._on_delete = on_delete
+        self._previews_dir = previews_dir
 
+    # -- look --------------------------------------------------------------------------------------
     async def all(self) -> list[VoiceView]:
         """Built-in voices, then the caller's own, newest first."""
-        own = [_own_view(record) for record in await self._store.voices.list_all()]
-        return [_builtin_view(voice) for voice in self._catalog.voices] + own
+        records = await self._store.voices.list_all()
+        # Engines look at the disk whether they are there.
+        return await asyncio.to_thread(self._views, records)
+
+    def _views(self, records: list[VoiceRecord]) -> list[VoiceView]:
+        own = [self._view(record) for record in records]
+        return [builtin_view(voice, self._router) for voice in self._catalog.voices] + own
 
     async def get(self, voice_id: str) -> VoiceView:
         builtin = self._catalog.voice(voice_id)
-        return _builtin_view(builtin) if builtin else _own_view(await self._own(voice_id))
+        if builtin is not None:
+            return builtin_view(builtin, self._router)
+        return self._view(await self.own(voice_id))
 
-    async def _own(self, voice_id: str) -> VoiceRecord:
+    def _view(self, record: VoiceRecord) -> VoiceView:
+        return own_view(record, self._router, refining=self._refining(record.voice_id))
+
+    async def own(self, voice_id: str) -> VoiceRecord:
+        """The row of a voice of one's own. Raises `voice_not_found`, also for built-in ones."""
         if not is_id(voice_id, "voice"):
             raise RequestError(
                 ErrorCode.VOICE_NOT_FOUND,
@@ -85,152 +94,142 @@ class VoiceService:
             )
         return await self._store.voices.get(voice_id)
 
-    async def check(self, voice_id: str) -> str | None:
-        """Refuse an unknown voice; returns the file id of its sample, if it has one."""
-        if self._catalog.voice(voice_id) is not None:
-            return None
-        return (await self._own(voice_id)).file_id
+    def is_own(self, voice_id: str) -> bool:
+        """Whether this voice is a person's, and not one that ships with the product."""
+        return self._catalog.voice(voice_id) is None
 
-    async def clone(self, chunks: AsyncIterable[bytes], *, name: str, consent: bool) -> VoiceCloned:
-        """Check a sample and keep it, the original beside the extracted speech."""
-        voice_id = new_id("voice")
-        try:
-            upload = await self._files.receive(chunks, voice_id, max_bytes=self._max_bytes)
-            sniffed = await asyncio.to_thread(sniff_file, upload)
-            if sniffed is None or sniffed.kind == "image":
-                raise InputError(
-                    ErrorCode.AUDIO_UNREADABLE,
-                    "That file is not audio or video that can be read.",
-                    hint="Use a WAV, MP3, M4A, OGG, FLAC, WebM or MP4 file.",
-                )
-            probed = await self._speech.probe(upload, ticket=voice_id, work_dir=upload.parent)
-            sample = await self._files.keep_upload(
-                upload,
-                "voice",
-                extension=sniffed.extension,
-                media_type=sniffed.media_type,
-                original_name=name,
+    async def sound(self, voice_id: str, *, is_reference: bool) -> VoiceSound:
+        """The original or the extracted speech. Raises `voice_not_found` and `gone`."""
+        self._refuse_builtin(voice_id, "have no recording")
+        record = await self.own(voice_id)
+        file_id = record.reference_file_id if is_reference else record.file_id
+        if file_id is None:
+            raise RequestError(
+                ErrorCode.GONE,
+                "This voice has no such recording.",
+                hint="Enrol it again with POST /api/voices/{id}/enrol.",
             )
-            record = await self._store.voices.create(
-                NewVoice(
-                    voice_id,
-                    name or "Voice",
-                    engine=SpeechService.engine,
-                    status="ready",
-                    sample=sample,
-                    consent={"given": consent, "at": self._clock.now_ms()},
-                    profile=probed.report,
-                )
-            )
-        finally:
-            await self._files.drop_ticket(voice_id)
-        return VoiceCloned(
-            voice_id=record.voice_id,
-            status="ready",
-            engine=record.engine,
-            name=record.name,
-            notice=NOT_CLONED_NOTICE,
-            report=dict(record.profile),
+        file = await self._store.files.get(file_id)
+        path = self._files.path(file.rel_path)
+        name = "reference" if is_reference else "sample"
+        return VoiceSound(path, file.media_type, f"{record.voice_id}-{name}{path.suffix}")
+
+    # -- change ------------------------------------------------------------------------------------
+    async def change(self, voice_id: str, patch: VoicePatch) -> VoiceView:
+        """Take over what the patch names. Built-in voices are refused."""
+        self._refuse_builtin(voice_id, "cannot be changed")
+        await self.own(voice_id)
+        consent = None if patch.consent is None else self.consent(given=patch.consent)
+        record = await self._store.voices.update(
+            voice_id,
+            name=patch.name,
+            note=patch.note,
+            language=patch.language,
+            gender=patch.gender,
+            consent=consent,
         )
+        return self._view(record)
+
+    def consent(self, *, given: bool) -> dict[str, Any]:
+        """What is kept of a declaration: whether, when, and to which wording."""
+        return {"given": given, "at": self._clock.now_ms(), "version": CONSENT_VERSION}
 
     async def delete(self, voice_id: str) -> None:
+        """Delete a voice with its recordings, its match and its previews. Running jobs keep what they began with."""
+        self._refuse_builtin(voice_id, "cannot be deleted")
+        await self.own(voice_id)
+        self._on_delete(voice_id)
+        await self._files.purge(await self._store.voices.delete(voice_id))
+        await asyncio.to_thread(_remove_previews, self._previews_dir, voice_id)
+
+    def _refuse_builtin(self, voice_id: str, what: str) -> None:
         if self._catalog.voice(voice_id) is not None:
             raise RequestError(
                 ErrorCode.VALIDATION_FAILED,
-                "Built-in voices cannot be deleted.",
-                hint="Delete a voice of your own.",
+                f"Built-in voices {what}.",
+                hint="Choose a voice of your own.",
             )
-        await self._own(voice_id)
-        await self._files.purge(await self._store.voices.delete(voice_id))
 
-    async def speaker(self, voice_id: str, text: str, language: str) -> Speaker:
-        """Who speaks for this voice id. Raises `voice_not_found`."""
+    # -- speak -------------------------------------------------------------------------------------
+    async def inputs(self, voice_id: str) -> dict[str, str]:
+        """Refuse an unknown voice; the files by role that a job with this voice must be able to read."""
+        if self._catalog.voice(voice_id) is not None:
+            return {}
+        record = await self.own(voice_id)
+        held = {
+            SAMPLE_ROLE: record.file_id,
+            REFERENCE_ROLE: record.reference_file_id,
+            PROFILE_ROLE: record.profile_file_id,
+        }
+        return {role: file_id for role, file_id in held.items() if file_id is not None}
+
+    async def has_reference(self, voice_id: str, pinned: Mapping[str, FileRecord]) -> bool:
+        """Whether there is a recording that an engine could learn from. Raises `voice_not_found`."""
+        if self._catalog.voice(voice_id) is not None:
+            return False
+        if REFERENCE_ROLE in pinned:
+            return True
+        return (await self.own(voice_id)).reference_file_id is not None
+
+    async def files_for(
+        self, voice_id: str, language: str, *, folder: Path, pinned: Mapping[str, FileRecord]
+    ) -> str | VoiceFiles:
+        """Who speaks: a preset, or copies of a voice's files below `folder`. Raises `voice_not_found`.
+
+        Copies, because a refinement or another enrolment may replace the files while an engine reads them. A voice
+        that was deleted is spoken by what the job holds of it (`pinned`).
+        """
         builtin = self._catalog.voice(voice_id)
-        if builtin is None:
-            await self._own(voice_id)
-            builtin = self._catalog.default_voice(guess_language(text) if language == "auto" else language)
-        return Speaker(builtin.preset)
+        if builtin is not None:
+            return builtin.preset
+        record = await self._newest(voice_id, bool(pinned.get(REFERENCE_ROLE)))
+        preset = self._preset(record, language)
+        if record is not None and record.reference_file_id is None:
+            return preset
+        reference, profile = pinned.get(REFERENCE_ROLE), pinned.get(PROFILE_ROLE)
+        if record is not None and record.reference_file_id is not None:
+            reference = await self._store.files.get(record.reference_file_id)
+            profile = await self._store.files.get(record.profile_file_id) if record.profile_file_id else None
+        if reference is None:  # `_newest` has refused this
+            raise AssertionError("neither a voice nor its pinned reference")
+        return await asyncio.to_thread(
+            _copies,
+            folder,
+            self._files.path(reference.rel_path),
+            self._files.path(profile.rel_path) if profile else None,
+            preset,
+        )
 
-    def is_own(self, voice_id: str) -> bool:
-        """Whether this voice is a person's sample, which a built-in voice stands in for."""
-        return self._catalog.voice(voice_id) is None
+    async def _newest(self, voice_id: str, has_pinned: bool) -> VoiceRecord | None:
+        """The voice as it is now; None when it is gone but the job still holds its files."""
+        try:
+            return await self.own(voice_id)
+        except RequestError as error:
+            if error.code is ErrorCode.VOICE_NOT_FOUND and has_pinned:
+                return None
+            raise
 
-    async def preview(self, voice_id: str, request: PreviewRequest) -> Path:
-        """A WAV of a sentence in this voice; the same sentence is spoken once and kept."""
-        voice = self._catalog.voice(voice_id)
-        language = voice.language if voice else "en"
-        text = request.text.strip() or GREETINGS.get(language, GREETINGS["en"])
-        speaker = await self.speaker(voice_id, text, "auto")
-        order = SpeechOrder(text, speaker.preset, "auto", request.speed, pause_ms=200)
-        digest = hashlib.sha256(repr(order).encode()).hexdigest()[:32]
-        target = self._cache_dir / f"{digest}.wav"
-        async with self._preview_lock:
-            if not await asyncio.to_thread(target.is_file):
-                ticket = new_id("file")
-                work_dir = self._files.path(f"work/{ticket}")
-                try:
-                    speech = await self._speech.speak(
-                        order,
-                        job_id=ticket,
-                        attempt=1,
-                        work_dir=work_dir,
-                        deadline_s=PREVIEW_DEADLINE_S,
-                        report=lambda _fraction, _message: None,
-                        cancelled=lambda: False,
-                    )
-                    await asyncio.to_thread(_keep_preview, speech.wav, target)
-                finally:
-                    await self._files.drop_ticket(ticket)
-        return target
-
-
-# Previews kept; the oldest go first. At 150 kB each they stay below 30 MB.
-MAX_PREVIEWS = 200
-
-
-def _keep_preview(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    source.replace(target)
-    kept = sorted(target.parent.glob("*.wav"), key=lambda path: path.stat().st_mtime)
-    for old in kept[:-MAX_PREVIEWS]:
-        old.unlink(missing_ok=True)
+    def _preset(self, record: VoiceRecord | None, language: str) -> str:
+        """The preset that stands in for a voice and lends it the prosody of a language."""
+        nearest, gender = (record.nearest_preset, record.gender) if record else (None, None)
+        voices = self._catalog.voices
+        speaking = [voice for voice in voices if voice.language == language]
+        if any(voice.preset == nearest for voice in speaking) and nearest is not None:
+            return nearest
+        same = [voice for voice in speaking if gender is not None and voice.gender == gender]
+        default = self._catalog.default_voice(language)
+        return default.preset if default in same or not same else same[0].preset
 
 
-def guess_language(text: str) -> str:
-    """`ja` with any kana, `zh` with any Han character, else `en`."""
-    points = [ord(char) for char in text]
-    if any(_KANA[0] <= point <= _KANA[1] for point in points):
-        return "ja"
-    return "zh" if any(_HAN[0] <= point <= _HAN[1] for point in points) else "en"
+def _copies(folder: Path, reference: Path, profile: Path | None, preset: str) -> VoiceFiles:
+    folder.mkdir(parents=True, exist_ok=True)
+    own_reference, own_profile = folder / "reference.wav", folder / "profile.npz"
+    shutil.copyfile(reference, own_reference)
+    if profile is not None:
+        shutil.copyfile(profile, own_profile)
+    return VoiceFiles(own_reference, own_profile if profile else None, None, preset)
 
 
-def _builtin_view(voice: BuiltinVoice) -> VoiceView:
-    return VoiceView(
-        voice_id=voice.voice_id,
-        name=voice.name_en,
-        name_zh=voice.name_zh,
-        name_en=voice.name_en,
-        language=voice.language,
-        gender=voice.gender,
-        engine=SpeechService.engine,
-        status="ready",
-        builtin=True,
-        default=voice.is_default,
-    )
-
-
-def _own_view(record: VoiceRecord) -> VoiceView:
-    return VoiceView(
-        voice_id=record.voice_id,
-        name=record.name,
-        name_zh=record.name,
-        name_en=record.name,
-        language=record.language or "auto",
-        gender=record.gender,
-        engine=record.engine,
-        status=record.status,
-        builtin=False,
-        default=False,
-        created_at=iso_from_ms(record.created_at),
-        report=dict(record.profile),
-    )
+def _remove_previews(folder: Path, voice_id: str) -> None:
+    for preview in folder.glob(f"{voice_id}-*.wav"):
+        preview.unlink(missing_ok=True)

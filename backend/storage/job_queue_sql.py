@@ -21,8 +21,11 @@ INSERT_STAGES = """
 INSERT INTO stages (job_id, name, position) SELECT :job_id, value, key FROM json_each(:names)
 """
 
+# A file that goes in this very moment is no input: the stage that misses it says so.
 INSERT_INPUTS = """
-INSERT INTO job_inputs (job_id, role, file_id) SELECT :job_id, key, value FROM json_each(:inputs)
+INSERT INTO job_inputs (job_id, role, file_id)
+SELECT :job_id, i.key, f.file_id FROM json_each(:inputs) i JOIN files f ON f.file_id = i.value
+WHERE f.deleted_at IS NULL
 """
 
 BY_IDEMPOTENCY_KEY = "SELECT * FROM jobs WHERE owner = :owner AND idempotency_key = :key"

@@ -60,6 +60,10 @@ _COUNT_TRY = """
 UPDATE voices SET match_tries = MAX(0, match_tries + :change)
 WHERE voice_id = :voice_id AND reference_file_id = :reference
 """
+_NOTE_REASON = """
+UPDATE voices SET match_reason = :reason
+WHERE voice_id = :voice_id AND match_state = 'fast' AND reference_file_id = :reference
+"""
 _DELETE = "UPDATE voices SET deleted_at = :now WHERE voice_id = :voice_id AND deleted_at IS NULL RETURNING *"
 _FILE_COLUMNS = ("file_id", "reference_file_id", "profile_file_id")
 
@@ -230,6 +234,11 @@ class VoicesRepository:
         """Note a refinement that begins (+1), or take the note back (-1) when it had to give way."""
         params = {"voice_id": voice_id, "reference": reference_file_id, "change": change}
         await self._db.write(lambda transaction: transaction.run(_COUNT_TRY, params))
+
+    async def note_reason(self, voice_id: str, *, reference_file_id: str, reason: str) -> None:
+        """Why a fast match goes no further, as a sentence."""
+        params = {"voice_id": voice_id, "reference": reference_file_id, "reason": reason}
+        await self._db.write(lambda transaction: transaction.run(_NOTE_REASON, params))
 
     async def set_refined(
         self, voice_id: str, match: NewMatch, *, reference_file_id: str

@@ -11,7 +11,7 @@ from backend.engines.classify import POISONING, POLICIES, FailurePolicy
 from backend.engines.worker_types import WorkerLimits
 from backend.models.codes import INPUT_CODES, STAGE_ORDER, JobState, JobStatus, StageState
 from backend.models.records import AttemptOutcome, public_status
-from backend.services import local_executor, stage_runner
+from backend.services import failure_desk, stage_io
 from backend.services.job_progress import SPANS
 from backend.services.job_view import ARTIFACT_KEYS
 from backend.storage.migrations import MIGRATIONS
@@ -31,7 +31,7 @@ def test_the_stages_are_written_with_their_files_and_their_share_of_the_progress
     assert column(table) == [stage.value for stage in STAGE_ORDER]
     assert [row[3] for row in table[1:]] == [f"{low:g}–{high:g}" for low, high in SPANS.values()]
     files = {name for row in table[1:] for name in words(row[2])}
-    kept = {stage_runner.PORTRAIT_FILE, stage_runner.SILENT_FILE, stage_runner.RESULT_FILE}
+    kept = {stage_io.PORTRAIT_FILE, stage_io.SILENT_FILE, stage_io.RESULT_FILE}
     assert files == kept | set(ARTIFACT_KEYS.values())
 
 
@@ -107,8 +107,8 @@ def test_the_failure_table_is_the_one_that_decides() -> None:
 def test_the_times_are_those_of_the_code() -> None:
     text = section(PAGE, "## Failures")
     limits = WorkerLimits()
-    assert f"once more after {local_executor.BACKOFF_DELAY_MS / 1000:g} s" in text
-    assert f"A second try comes after {local_executor.RETRY_DELAY_MS / 1000:g} s" in text
+    assert f"once more after {failure_desk.BACKOFF_DELAY_MS / 1000:g} s" in text
+    assert f"A second try comes after {failure_desk.RETRY_DELAY_MS / 1000:g} s" in text
     assert f"after {restart_policy.FIRST_DELAY_S:g}, 2, 4 … {restart_policy.MAX_DELAY_S:g} s" in text
     assert restart_policy.FAILURES_TO_OPEN == 5
     assert f"Five deaths in a row close the engine for {restart_policy.OPEN_S:g} s" in text

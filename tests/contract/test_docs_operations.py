@@ -14,7 +14,7 @@ from pathlib import Path
 from backend.engines import restart_policy
 from backend.models.codes import ErrorCode
 from backend.models.errors import EngineFailure
-from backend.services.voice_service import MAX_PREVIEWS
+from backend.services.voice_speaker import MAX_PREVIEWS
 from backend.storage.migrations.runner import KEEP_BACKUPS
 from backend.utils.config import Settings
 from backend.utils.logger import KEPT_LOG_FILES, MAX_LOG_BYTES

@@ -53,15 +53,18 @@ async def test_a_voice_sample_is_checked_and_stored_in_the_documents_shape(tmp_p
         assert ID_PATTERN.match(body["voice_id"])
         assert body["status"] == "ready"
         stored = list(studio.settings.uploads_dir.iterdir())
-        assert len(stored) == 1
-        assert stored[0].name.startswith("file_"), "never a client's name"
-        assert hashlib.sha256(stored[0].read_bytes()).digest() == hashlib.sha256(sample).digest()
+        assert len(stored) == 3, "the original, the reference and the match"
+        assert all(path.name.startswith("file_") for path in stored), "never a client's name"
+        assert hashlib.sha256(sample).digest() in {
+            hashlib.sha256(path.read_bytes()).digest() for path in stored
+        }
         view = (await studio.http.get(f"/api/voices/{body['voice_id']}")).json()
         assert (view["name"], view["builtin"], view["status"]) == ("我", False, "ready")
 
         job = await studio.wait_for(await studio.submit(voice_id=body["voice_id"]))
         assert job["status"] == "completed"
-        assert "cannot clone" in job["notice"], "a stand-in voice is never passed off as a clone"
+        assert "not a clone" in job["notice"], "a match is never passed off as a clone"
+        assert job["notice_codes"] == ["draft", "voice_match"]
 
         assert (await studio.http.delete(f"/api/voices/{body['voice_id']}")).status_code == 204
         assert not list(studio.settings.uploads_dir.iterdir())

@@ -109,9 +109,30 @@ class TwinWorker:
             (out / "timings.json").write_text(json.dumps(timings(script["text"], seconds)), encoding="utf-8")
             data = {"duration_s": seconds, "language": "en", "sentences": 1, "cached_sentences": 0}
             return self._result(data, ("speech", "speech.wav"), ("timings", "timings.json"), out=out)
-        if request.task == "voice_probe":
-            write_tone(out / "voice.wav", 4.0)
-            return self._result({"duration_s": 4.0, "speech_s": 4.0}, ("voice", "voice.wav"), out=out)
+        if request.task == "voice_enrol":
+            write_tone(out / "reference.wav", 4.0)
+            write_tone(out / "reference_16k.wav", 4.0)
+            data = {"duration_s": 4.0, "speech_s": 4.0, "used_s": 4.0, "findings": []}
+            files = (("reference", "reference.wav"), ("reference_16k", "reference_16k.wav"))
+            return self._result(data, *files, out=out)
+        if request.task == "voice_match":
+            assert wav_seconds(request.inputs["reference"]) > 0
+            refined = request.params["mode"] == "refine"
+            if refined:
+                assert request.inputs["profile"].read_bytes().startswith(b"twin profile")
+            (out / "profile.npz").write_bytes(b"twin profile " + str(request.params["mode"]).encode())
+            similarity = {
+                "score": 0.78 if refined else 0.71,
+                "encoder": "twin",
+                "stage": "refined" if refined else "fast",
+            }
+            data = {
+                "similarity": similarity,
+                "nearest_voice": "am_michael",
+                "f0_hz": 110.0,
+                "gender_guess": "male",
+            }
+            return self._result(data, ("profile", "profile.npz"), out=out)
         if request.task == "portrait_probe":
             (out / "portrait.png").write_bytes(request.inputs["image"].read_bytes())
             (out / "thumbnail.jpg").write_bytes(request.inputs["image"].read_bytes())

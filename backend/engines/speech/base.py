@@ -21,6 +21,9 @@ Report = Callable[[float | None, str], None]
 # and `clone` a voice that an engine learned from the sample itself.
 Manner = Literal["preset", "stand_in", "match", "clone"]
 
+# The preset that speaks when nothing nearer to a voice is known.
+STAND_IN = "af_heart"
+
 
 @dataclass(frozen=True)
 class VoiceFiles:
@@ -28,13 +31,13 @@ class VoiceFiles:
 
     `reference`: WAV, 24 kHz mono 16 bit, 8 to 30 s of speech. `profile`: the match of the built-in engine, once
     there is one. `reference_text`: what is said in the reference, when known. `preset`: the built-in voice
-    nearest to it, which speaks while there is no profile.
+    nearest to it, which speaks while there is no profile and lends its prosody when there is one.
     """
 
     reference: Path
     profile: Path | None = None
     reference_text: str | None = None
-    preset: str | None = None
+    preset: str = STAND_IN
 
 
 @dataclass(frozen=True)

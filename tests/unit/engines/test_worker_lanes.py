@@ -20,7 +20,7 @@ class Busy(TwinWorker):
 
 
 def request(job_id: str, folder: Path) -> TaskRequest:
-    return TaskRequest(job_id, 1, "voice_probe", {}, {}, folder, 10.0)
+    return TaskRequest(job_id, 1, "voice_enrol", {}, {}, folder, 10.0)
 
 
 async def served_by(lanes: WorkerLanes, main: Busy, job_id: str, folder: Path) -> str:
@@ -36,6 +36,14 @@ async def test_a_short_task_takes_the_spare_process_only_while_a_job_runs(tmp_pa
     main.job_id = "job_abcdefgh"
     assert await served_by(lanes, main, "voice_abcdefgh", tmp_path) == "spare"
     assert await served_by(lanes, main, "job_ijklmnop", tmp_path) == "main", "jobs keep their turn"
+
+
+async def test_what_nobody_waits_for_keeps_away_from_the_first_process(tmp_path: Path) -> None:
+    main, spare = Busy("main"), Busy("spare")
+    lanes = WorkerLanes(main, spare)
+    task = replace(request("file_abcdefgh", tmp_path), is_background=True)
+    await lanes.run(task, report=None, cancelled=lambda: False)
+    assert (len(main.seen), len(spare.seen)) == (0, 1)
 
 
 async def test_both_processes_stop_with_the_service(tmp_path: Path) -> None:

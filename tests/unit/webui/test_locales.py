@@ -8,9 +8,9 @@ import pytest
 
 from backend.engines.draft_adapter import DraftAdapter
 from backend.engines.infinitetalk_adapter import InfiniteTalkAdapter
+from backend.engines.speech.builtin import BUILTIN
 from backend.engines.wan2gp_adapter import Wan2GPAdapter
 from backend.models.codes import ErrorCode, JobStatus, StageName, StageState
-from backend.services.speech_service import SpeechService
 from tests.unit.webui.page_files import LOCALES, ROOT, SCRIPTS, WEBUI, Page, code_of, table_of
 
 TABLES = {name: table_of(path) for name, path in LOCALES.items()}
@@ -113,7 +113,7 @@ def test_every_engine_names_its_own_installer() -> None:
 
 def test_every_engine_of_ours_has_a_name_in_each_language() -> None:
     assert ENGLISH["engine.title_draft"] == DraftAdapter.title
-    assert f"engine.title_{SpeechService.engine}" in ENGLISH
+    assert f"engine.title_{BUILTIN}" in ENGLISH
 
 
 def test_the_warnings_about_portraits_are_those_that_the_worker_gives() -> None:
