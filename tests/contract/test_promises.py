@@ -42,6 +42,15 @@ def test_the_ten_promises_are_there_in_order() -> None:
     assert [title.split()[0] for title in PROMISES] == [f"P{number}" for number in range(1, 11)]
 
 
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md", "docs/operations.md"])
+def test_the_promises_are_where_people_look_each_with_a_test_that_holds_it(name: str) -> None:
+    (rows,) = [rows for rows in tables(page(name)) if [row[0] for row in rows[1:]][:1] == ["P1"]]
+    assert [row[0] for row in rows[1:]] == [title.split()[0] for title in PROMISES]
+    for row, title in zip(rows[1:], PROMISES, strict=True):
+        (test,) = named_tests(row[2])
+        assert test in named_tests(section(PAGE, f"### {title}")), title
+
+
 @pytest.mark.parametrize("title", PROMISES)
 def test_every_promise_is_held_by_a_test(title: str) -> None:
     assert named_tests(section(PAGE, f"### {title}"))

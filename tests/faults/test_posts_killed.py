@@ -1,4 +1,4 @@
-"""The service is killed while a hundred clients submit: what was answered exists afterwards."""
+"""The service is killed while two hundred clients submit: what was answered exists afterwards."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 from tests.faults.lives import life
 from tests.support.studio import job_body
 
-CLIENTS = 10
-POSTS_EACH = 10
+CLIENTS = 200
+POSTS_EACH = 2
 # The kill falls when so many are acknowledged and the rest is on its way.
-KILL_AFTER = 40
+KILL_AFTER = 100
 
 pytestmark = [
     pytest.mark.timeout(240),

@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ANSWER_WITHIN_MS = 50.0
 # Of the time that was watched, the part in which `/health` took longer. A blocked loop shows here and not in the
 # median; a neighbour that takes the processor away now and then stays below.
-SLOW_SHARE = 0.5
+SLOW_SHARE = 0.25
 START_WITHIN_S = 60.0
 LOAD_WITHIN_S = 100.0
 UPLOAD_BYTES = 100 << 20

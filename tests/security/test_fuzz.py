@@ -159,6 +159,7 @@ def targets(draw: st.DrawFn) -> bytes:
         "webhook_id",
         "hook_id",
         "delivery_id",
+        "model_id",
     ):
         real = {"voice_id": "voice_builtinafheart", "avatar_id": "avatar_builtinaria", "name": "audio.wav"}
         value = draw(st.sampled_from([real.get(name, "JOB"), "JOB", "..", ""]) | any_text)
@@ -276,8 +277,68 @@ def test_no_upload_that_is_nearly_right_breaks_anything(door: Door, target: byte
     assert_harmless(door.ask("POST", target, sent, body), door.folder)
 
 
+@pytest.fixture(scope="module")
+def locked_door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    """A service that wants a key, which nobody shows."""
+    folder = tmp_path_factory.mktemp("locked")
+    made: list[Door] = []
+    ready, done = threading.Event(), threading.Event()
+
+    async def live() -> None:
+        async with running_studio(folder, api_key="a key that no fuzzer finds") as studio:
+            made.append(Door(asyncio.get_running_loop(), studio, folder, "job_zzzzzzzz1"))
+            ready.set()
+            await asyncio.to_thread(done.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.run(live()), name="locked-service")
+    thread.start()
+    assert ready.wait(60)
+    yield made[0]
+    done.set()
+    thread.join(60)
+
+
+@st.composite
+def credentials(draw: st.DrawFn) -> list[tuple[bytes, bytes]]:
+    """Keys and cookies of any bytes, some in the shape of ours."""
+    clean = st.binary(max_size=80).map(lambda value: value.translate(None, b"\r\n\x00"))
+    shaped = clean.map(lambda value: b"aio_session=9999999999." + value) | clean.map(
+        lambda value: b"aio_session=" + value
+    )
+    return [
+        HOST,
+        (b"cookie", draw(shaped | clean)),
+        (b"authorization", draw(clean | clean.map(lambda value: b"Bearer " + value))),
+        (b"x-api-key", draw(clean)),
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@seed(SEED)
+@QUICKLY
+@given(method=methods, target=targets(), sent=credentials())
+def test_no_request_breaks_a_service_that_wants_a_key(
+    locked_door: Door, method: str, target: bytes, sent: list[tuple[bytes, bytes]]
+) -> None:
+    answer = locked_door.ask(method, target.replace(b"JOB", b"job_zzzzzzzz1"), sent, b"")
+    assert_harmless(answer, locked_door.folder)
+    path = target.partition(b"?")[0]
+    if path.startswith((b"/api/", b"/v1/")) and path != b"/api/session":
+        assert answer.status in (400, 401, 403, 404, 405), "nothing of the API is served without the key"
+
+
 def test_every_route_is_among_the_targets() -> None:
-    known = {"job_id", "voice_id", "avatar_id", "name", "batch_id", "webhook_id", "hook_id", "delivery_id"}
+    known = {
+        "job_id",
+        "voice_id",
+        "avatar_id",
+        "name",
+        "batch_id",
+        "webhook_id",
+        "hook_id",
+        "delivery_id",
+        "model_id",
+    }
     used = {part[1:-1] for _, path in ROUTES for part in path.split("/") if part.startswith("{")}
     assert used <= known, "a path parameter that is never filled in"
     assert len(DOCUMENT["paths"]) > 20

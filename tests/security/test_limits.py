@@ -90,6 +90,18 @@ def test_a_body_that_declares_no_length_is_counted_as_it_comes(stocked: Stocked,
     assert not list(stocked.served.settings.work_dir.iterdir())
 
 
+def test_a_form_of_ten_thousand_parts_is_refused(stocked: Stocked) -> None:
+    """Each part costs an object and maybe a file; their number is limited apart from their bytes."""
+    folder = stocked.served.settings.data_dir.parent
+    for part in (b'name="x"', b'name="x"; filename="x"'):
+        many = b"".join(
+            b"--a\r\nContent-Disposition: form-data; %b\r\n\r\n\r\n" % part for _ in range(10_000)
+        )
+        answer = stocked.served.exchange("POST", "/api/avatars", (FORM,), many + b"--a--\r\n")
+        assert_is_problem(answer, folder, 400)
+    assert not list(stocked.served.settings.work_dir.iterdir())
+
+
 def test_a_header_block_beyond_its_limit_is_refused_and_the_server_lives(stocked: Stocked) -> None:
     for headers in (
         ((b"X", b"x" * (2 << 20)),),

@@ -73,6 +73,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.claims = 0
         self.paused = False
         self.files = 0
+        self.keys: dict[tuple[str, str], str] = {}
         self.store: Store | None = None
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
@@ -120,6 +121,31 @@ class QueueMachine(RuleBasedStateMachine):
             assert job.job_id in {model.job_id for model in self.jobs}
         else:
             self.jobs.append(Model(job.job_id, owner, priority))
+        if key:
+            self.keys[owner, f"{key}-{owner}"] = job.job_id
+
+    @precondition(lambda self: self.keys)
+    @rule(pick=st.integers(0, 30))
+    def send_a_key_with_another_body(self, pick: int) -> None:
+        owner, key = sorted(self.keys)[pick % len(self.keys)]
+        if any(job.deleted for job in self.jobs if job.job_id == self.keys[owner, key]):
+            return  # who deletes a job frees its key
+        with pytest.raises(RequestError) as caught:
+            self.do(self.verbs.enqueue(new_job(owner=owner, idempotency_key=key, request_sha256="f" * 64)))
+        assert caught.value.code is ErrorCode.IDEMPOTENCY_CONFLICT
+
+    @precondition(lambda self: self.jobs)
+    @rule(pick=st.integers(0, 30), priority=st.integers(-1, 1))
+    def set_priority(self, pick: int, priority: int) -> None:
+        job = self.jobs[pick % len(self.jobs)]
+        try:
+            changed = self.do(self.verbs.set_priority(job.job_id, priority))
+        except RequestError as error:
+            assert error.code is ErrorCode.VALIDATION_FAILED
+            assert job.is_terminal
+            return
+        assert changed.priority == priority
+        job.priority = priority
 
     @rule(slot=st.integers(0, 1))
     def claim(self, slot: int) -> None:
