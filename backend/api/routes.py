@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from backend.api import avatars, batches, disk, events, jobs, queue, session, system, voices, webhooks
+from backend.api import (
+    avatars,
+    batches,
+    disk,
+    events,
+    jobs,
+    models,
+    queue,
+    script,
+    session,
+    system,
+    voices,
+    webhooks,
+)
 from backend.api.errors import problems
 from backend.api.openapi_document import install_openapi
 from backend.models.codes import ErrorCode
@@ -24,7 +37,20 @@ _ANYWHERE = problems(
 
 def install_routes(app: FastAPI) -> None:
     # Jobs first and no router inside a router: routes are tried in order, and a page that waits asks for its job.
-    for module in (jobs, events, session, voices, avatars, batches, webhooks, queue, system, disk):
+    for module in (
+        jobs,
+        events,
+        session,
+        voices,
+        avatars,
+        script,
+        models,
+        batches,
+        webhooks,
+        queue,
+        system,
+        disk,
+    ):
         app.include_router(module.router, prefix="/api", responses=_ANYWHERE)
     app.include_router(system.health_router, responses=_ANYWHERE)
     install_openapi(app)

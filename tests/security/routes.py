@@ -30,6 +30,7 @@ def filled(path: str, a_job: str, **others: str) -> str:
         "voice_id": "voice_builtinafheart",
         "avatar_id": "avatar_builtinaria",
         "name": "audio.wav",
+        "model_id": "no-such-model",
         # Of these there are none; what is tried here is refused before anybody looks.
         "batch_id": "batch_zzzzzzzz1",
         "hook_id": "hook_zzzzzzzz1",

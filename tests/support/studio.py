@@ -13,6 +13,7 @@ import httpx
 
 from backend.engines.base import BaseEngineAdapter
 from backend.main import create_app
+from backend.services.model_catalogue import ModelCatalogue
 from backend.services.portrait_fetch import Fetcher
 from backend.utils.config import Settings, load_settings
 from tests.support.twin_worker import TwinWorker
@@ -79,12 +80,19 @@ async def running_studio(
     *,
     adapters: Sequence[BaseEngineAdapter] = (),
     fetcher: Fetcher | None = None,
+    catalogue: ModelCatalogue | None = None,
     **changes: Any,
 ) -> AsyncIterator[Studio]:
     """Start the service over `folder`, stop it at the end."""
     settings = settings_in(folder, **changes)
     speech, draft = TwinWorker("speech"), TwinWorker("draft")
-    app = create_app(settings, adapters=adapters, fetcher=fetcher, workers={"speech": speech, "draft": draft})
+    app = create_app(
+        settings,
+        adapters=adapters,
+        fetcher=fetcher,
+        workers={"speech": speech, "draft": draft},
+        catalogue=catalogue,
+    )
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),
