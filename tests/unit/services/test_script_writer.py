@@ -29,6 +29,7 @@ class Watch:
 
     def __init__(self, folder: Path) -> None:
         self.text = ""
+        self.began = asyncio.Event()
         self.restarts = 0
         self.reports: list[tuple[float | None, str]] = []
         self.cancel = False
@@ -43,6 +44,7 @@ class Watch:
 
     def _shown(self, text: str) -> None:
         self.text += text
+        self.began.set()
 
     def _again(self) -> None:
         self.restarts += 1
@@ -50,7 +52,7 @@ class Watch:
 
 
 @pytest.fixture
-def watch(tmp_path: Path) -> Watch:
+async def watch(tmp_path: Path) -> Watch:
     return Watch(tmp_path)
 
 
@@ -298,8 +300,7 @@ async def test_a_cancel_of_whoever_waits_stops_the_worker(watch: Watch, tmp_path
     worker = WritingTwin(EN_10S)
     worker.hang.clear()
     task = asyncio.create_task(writer(worker).write(local(tmp_path), Assignment("tea"), watch.desk))
-    while not watch.text:
-        await asyncio.sleep(0.01)
+    await watch.began.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -310,8 +311,7 @@ async def test_a_cancel_of_the_job_stops_the_worker(watch: Watch, tmp_path: Path
     worker = WritingTwin(EN_10S)
     worker.hang.clear()
     task = asyncio.create_task(writer(worker).write(local(tmp_path), Assignment("tea"), watch.desk))
-    while not watch.text:
-        await asyncio.sleep(0.01)
+    await watch.began.wait()
     watch.cancel = True
     with pytest.raises(JobCancelled):
         await task
