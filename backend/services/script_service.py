@@ -1,24 +1,27 @@
-"""The `script` stage: the text that will be spoken. Runs in the service process.
-
-Manual text is taken as it is written. Writing a text from a topic needs a language model; without one the
-stage fails with `script_model_missing`, because an invented sentence would be a fake.
-"""
+"""What is looked at before a script is accepted: its length, and that it says something. Runs in the service process."""
 
 from __future__ import annotations
 
 from backend.models.codes import ErrorCode
-from backend.models.errors import FieldError, InputError, RequestError
-from backend.models.job import JobCreate
+from backend.models.errors import FieldError, RequestError
+from backend.models.script import MAX_TOPIC_CHARS
 
 
-def check_script(script: str, max_chars: int) -> None:
-    """Raise `validation_failed` when the script is longer than the settings allow, or holds no word."""
-    if len(script) > max_chars:
+def check_script(script: str, max_chars: int, *, is_topic: bool = False) -> None:
+    """Raise `validation_failed` when the script is longer than the settings allow, or holds no word.
+
+    `is_topic`: it is what a text shall be written about, and has a bound of its own.
+    """
+    most = min(MAX_TOPIC_CHARS, max_chars) if is_topic else max_chars
+    if len(script) > most:
+        what = "topic" if is_topic else "script"
         raise RequestError(
             ErrorCode.VALIDATION_FAILED,
-            f"The script has {len(script)} characters; at most {max_chars} are accepted.",
-            hint="Split it into several jobs, or raise MAX_SCRIPT_CHARS in .env.",
-            fields=(FieldError("script_input", f"at most {max_chars} characters"),),
+            f"The {what} has {len(script)} characters; at most {most} are accepted.",
+            hint='If this is the text itself, send script_mode "manual".'
+            if is_topic
+            else "Split it into several jobs, or raise MAX_SCRIPT_CHARS in .env.",
+            fields=(FieldError("script_input", f"at most {most} characters"),),
         )
     check_speakable(script)
 
@@ -32,14 +35,3 @@ def check_speakable(script: str) -> None:
             hint="Write at least one word.",
             fields=(FieldError("script_input", "needs at least one letter or digit"),),
         )
-
-
-def script_of(request: JobCreate) -> str:
-    """The text to speak. Raises InputError(`script_model_missing`) for a topic without a model."""
-    if request.script_mode == "auto":
-        raise InputError(
-            ErrorCode.SCRIPT_MODEL_MISSING,
-            "No language model is set up that could write the script.",
-            hint='Write the text yourself and send script_mode "manual".',
-        )
-    return request.script_input.strip()

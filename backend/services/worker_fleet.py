@@ -23,6 +23,8 @@ from backend.utils.logger import app_logger, worker_logger
 CPU_START_TIMEOUT_S = 120.0
 # The spare process of an engine goes soon: it is there for a preview while a job runs.
 SPARE_IDLE_S = 60
+# The worker whose model alone is a gigabyte.
+WRITER = "writer"
 
 
 class WorkerNotes:
@@ -78,13 +80,21 @@ async def sweep_left_overs(workers: WorkersRepository, boot_id: str) -> None:
 
 
 def cpu_worker(
-    name: str, title: str, settings: Settings, *, ffmpeg: Path, clock: Clock, notes: WorkerNotes
+    name: str,
+    title: str,
+    settings: Settings,
+    *,
+    ffmpeg: Path,
+    clock: Clock,
+    notes: WorkerNotes,
+    python: Path | None = None,
 ) -> EngineWorker:
-    """A worker in the service's own venv: `workers/<name>/handler.py`."""
+    """A worker on this computer's processor: `workers/<name>/handler.py`, in the service's own venv unless `python`
+    is the interpreter of another one."""
     spec = WorkerSpec(
         name=name,
         title=title,
-        python=Path(sys.executable),
+        python=python or Path(sys.executable),
         handler=f"workers.{name}.handler",
         host_script=BUNDLE_DIR / "workers" / "host.py",
         work_dir=settings.work_dir,
@@ -99,6 +109,14 @@ def cpu_worker(
         start_timeout_s=CPU_START_TIMEOUT_S,
         idle_unload_s=settings.worker_idle_unload_s,
     )
+    if name == WRITER or python is not None:
+        # One process, gone soon: a second model, or one that stays, is memory that the video engines need.
+        return WorkerSupervisor(
+            replace(spec, idle_unload_s=min(SPARE_IDLE_S, settings.worker_idle_unload_s or SPARE_IDLE_S)),
+            log=worker_logger,
+            clock=clock,
+            observer=notes,
+        )
     main = WorkerSupervisor(spec, log=worker_logger, clock=clock, observer=notes)
     spare_spec = replace(spec, idle_unload_s=min(SPARE_IDLE_S, settings.worker_idle_unload_s or SPARE_IDLE_S))
     spare = WorkerSupervisor(spare_spec, log=worker_logger, clock=clock, observer=notes)
