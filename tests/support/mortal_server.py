@@ -1,6 +1,6 @@
 """The real service with twins in place of its workers, in a process of its own that can die at a chosen point.
 
-Run: `python -m tests.support.mortal_server FOLDER PORT [--die POINT] [--engine FIXTURE:TASK] [SETTING=VALUE ...]`.
+Run: `python -m tests.support.mortal_server FOLDER PORT [--die POINT] [--engine FIXTURE:TASK] [--speech CODE] [SETTING=VALUE ...]`.
 The product has no hook for this: SQLite's own trace, `Path.replace` and the bus are watched from here.
 `POINT` is where SIGKILL strikes:
 
@@ -25,10 +25,12 @@ import uvicorn
 
 from backend.engines.base import BaseEngineAdapter
 from backend.main import create_app
+from backend.models.codes import ErrorCode
 from backend.models.records import NewEvent
 from backend.services.event_bus import EventBus
 from tests.support.fixture_engine import FixtureEngine
 from tests.support.studio import settings_in
+from tests.support.twin_speech_engine import TwinSpeechEngine
 from tests.support.twin_worker import TwinWorker
 
 
@@ -100,6 +102,9 @@ def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("--die", default=None)
     parser.add_argument("--engine", default=None, help="FIXTURE:TASK, registered as the engine `fixture`")
+    parser.add_argument(
+        "--speech", default=None, help="CODE with which the speech engine `twinclone` always fails"
+    )
     parser.add_argument("settings", nargs="*")
     given = parser.parse_args()
     if given.die:
@@ -108,10 +113,11 @@ def main() -> None:
     if given.engine:
         handler, task = given.engine.split(":")
         adapters.append(FixtureEngine("fixture", given.folder, handler, task))
+    speech_engines = [TwinSpeechEngine(always=ErrorCode(given.speech))] if given.speech else []
     settings = settings_in(given.folder, **dict(pair.split("=") for pair in given.settings))
     twins = {"speech": TwinWorker("speech"), "draft": TwinWorker("draft")}
     uvicorn.run(
-        create_app(settings, adapters=adapters, workers=twins),
+        create_app(settings, adapters=adapters, speech_engines=speech_engines, workers=twins),
         host="127.0.0.1",
         port=given.port,
         log_level="warning",

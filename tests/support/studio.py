@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from backend.engines.base import BaseEngineAdapter
+from backend.engines.speech.base import BaseSpeechEngine
 from backend.main import create_app
 from backend.services.model_catalogue import ModelCatalogue
 from backend.services.portrait_fetch import Fetcher
@@ -79,6 +80,7 @@ async def running_studio(
     folder: Path,
     *,
     adapters: Sequence[BaseEngineAdapter] = (),
+    speech_engines: Sequence[BaseSpeechEngine] = (),
     fetcher: Fetcher | None = None,
     catalogue: ModelCatalogue | None = None,
     **changes: Any,
@@ -89,6 +91,7 @@ async def running_studio(
     app = create_app(
         settings,
         adapters=adapters,
+        speech_engines=speech_engines,
         fetcher=fetcher,
         workers={"speech": speech, "draft": draft},
         catalogue=catalogue,
