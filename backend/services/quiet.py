@@ -17,8 +17,7 @@ SETTLE_S = 2.0
 class QuietTimes:
     """Counts who is at work. For one event loop."""
 
-    def __init__(self, *, settle_s: float = SETTLE_S) -> None:
-        self._settle_s = settle_s
+    def __init__(self) -> None:
         self._busy = 0
         self._generation = 0
         self._changed = asyncio.Event()
@@ -45,6 +44,6 @@ class QuietTimes:
                 self._changed.clear()
                 await self._changed.wait()
             seen = self._generation
-            await asyncio.sleep(self._settle_s)
+            await asyncio.sleep(SETTLE_S)
             if self.is_quiet and self._generation == seen:
                 return

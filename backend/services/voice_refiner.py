@@ -39,14 +39,12 @@ class VoiceRefiner:
         worker: VoiceWorker,
         quiet: QuietTimes,
         on_death: Callable[[BaseException], None],
-        retry_s: float = RETRY_S,
     ) -> None:
         self._store = store
         self._files = files
         self._worker = worker
         self._quiet = quiet
         self._on_death = on_death
-        self._retry_s = retry_s
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
@@ -109,7 +107,7 @@ class VoiceRefiner:
     async def _pause(self) -> None:
         """A while, or until something changes."""
         try:
-            await asyncio.wait_for(self._wake.wait(), timeout=self._retry_s)
+            await asyncio.wait_for(self._wake.wait(), timeout=RETRY_S)
         except (TimeoutError, asyncio.TimeoutError):
             return
 
