@@ -15,6 +15,7 @@ from workers.handler import Task, TaskContext, TaskError, WorkerSetup
 
 if TYPE_CHECKING:
     from workers.speech.engine import SpeechEngine
+    from workers.speech.enrol.task import Enroller
 
 ENGINE = "kokoro-82m-int8"
 _DEFAULT_THREADS = 2
@@ -26,6 +27,7 @@ class SpeechHandler:
     def __init__(self) -> None:
         self._setup: WorkerSetup | None = None
         self._engine: SpeechEngine | None = None
+        self._enroller: Enroller | None = None
 
     def load(self, setup: WorkerSetup) -> dict[str, Any]:
         """Load and warm the model. A model that is not installed is reported, not raised: probing works without.
@@ -50,16 +52,29 @@ class SpeechHandler:
             from workers.speech.probe import run_probe
 
             return run_probe(task, context, ffmpeg=str(self._configured().options["ffmpeg"]))
+        if task.task == "voice_enrol":
+            return self._ready_enroller().run(task, context)
         raise TaskError("validation_failed", f"The speech worker has no task called {task.task!r}.")
 
     def unload(self) -> None:
-        """Drop the model; the next task loads it again."""
+        """Drop the models; the next task loads them again."""
         self._engine = None
+        self._enroller = None
 
     def _configured(self) -> WorkerSetup:
         if self._setup is None:
             raise TaskError("internal_error", "The speech worker was not set up.")
         return self._setup
+
+    def _ready_enroller(self) -> Enroller:
+        if self._enroller is None:
+            from workers.speech.enrol.task import Enroller
+
+            options = self._configured().options
+            self._enroller = Enroller(
+                ffmpeg=str(options["ffmpeg"]), assets_dir=Path(str(options["assets_dir"]))
+            )
+        return self._enroller
 
     def _ready_engine(self) -> SpeechEngine:
         if self._engine is None:

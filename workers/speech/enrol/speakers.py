@@ -1,0 +1,97 @@
+"""Whether one person speaks. Runs in the speech worker.
+
+Flow: the phrases, joined -> one vector of the voice per 1.6 s (`workers/speech/speaker.py`) -> the windows in two
+groups, as different as can be -> one person, or two; how much each phrase sounds like the main voice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from workers.speech.enrol.vad import SAMPLE_RATE
+from workers.speech.speaker import SpeakerEncoder, window_starts
+
+# Cosine between the middles of the two groups. Measured: SPLIT_NOTE
+TWO_VOICES_BELOW = 0.78
+# The smaller group must hold this share of the windows, and so many: one window is a cough or a laugh.
+_MIN_SHARE = 0.12
+_MIN_WINDOWS = 2
+_ROUNDS = 12
+_FRAME = SAMPLE_RATE // 100
+_WINDOW_S = 1.6
+
+F32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Voices:
+    """`similarity`: mean cosine of all windows to the main voice, None when there is only one window.
+
+    `phrases`: for each phrase its cosine to the main voice, and whether it is the main voice. `contrast`: cosine
+    between the two groups.
+    """
+
+    similarity: float | None
+    contrast: float
+    has_second: bool
+    phrases: list[tuple[float, bool]]
+
+
+def compare(encoder: SpeakerEncoder, phrases: Sequence[F32]) -> Voices:
+    """`phrases`: samples at 16 kHz, in order. Raises ValueError when they hold no sample."""
+    joined = np.concatenate(list(phrases))
+    vectors = encoder.embed_windows(joined)
+    if len(vectors) < 2 * _MIN_WINDOWS:
+        middle = _unit(vectors.mean(axis=0))
+        similarity = float((vectors @ middle).mean()) if len(vectors) > 1 else None
+        return Voices(similarity, 1.0, False, [(1.0, True)] * len(phrases))
+    minor = two_groups(vectors)
+    main, other = _unit(vectors[~minor].mean(axis=0)), _unit(vectors[minor].mean(axis=0))
+    contrast = float(main @ other)
+    few = minor.sum() < _MIN_WINDOWS or minor.mean() < _MIN_SHARE
+    has_second = contrast < TWO_VOICES_BELOW and not few
+    if not has_second:
+        main = _unit(vectors.mean(axis=0))
+    alike, strange = vectors @ main, vectors @ other
+    per_phrase: list[tuple[float, bool]] = []
+    for weights in _overlaps([len(samples) for samples in phrases], len(joined)):
+        near, far = float(weights @ alike), float(weights @ strange)
+        per_phrase.append((near, not has_second or near >= far))
+    return Voices(float(alike.mean()), contrast, has_second, per_phrase)
+
+
+def _overlaps(lengths: Sequence[int], total: int) -> Iterator[F32]:
+    """For each phrase the share of its sound that lies in each window; the last window stands for what it misses."""
+    starts = np.array(window_starts(total)) * (_FRAME / SAMPLE_RATE)
+    begin = 0.0
+    for length in lengths:
+        end = begin + length / SAMPLE_RATE
+        overlap = np.clip(np.minimum(starts + _WINDOW_S, end) - np.maximum(starts, begin), 0.0, None)
+        if not overlap.any():
+            overlap[-1] = 1.0
+        yield np.asarray(overlap / overlap.sum(), np.float32)
+        begin = end
+
+
+def two_groups(vectors: F32) -> npt.NDArray[np.bool_]:
+    """Which of the unit vectors (n, 256), n > 1, belong to the smaller of two groups (2-means on the sphere)."""
+    cosines = vectors @ vectors.T
+    one, two = np.unravel_index(int(cosines.argmin()), cosines.shape)
+    first, second = vectors[one], vectors[two]
+    group = np.zeros(len(vectors), np.bool_)
+    group[two] = True
+    for _ in range(_ROUNDS):
+        nearer = vectors @ second > vectors @ first
+        if nearer.all() or not nearer.any() or np.array_equal(nearer, group):
+            break
+        group = nearer
+        first, second = _unit(vectors[~group].mean(axis=0)), _unit(vectors[group].mean(axis=0))
+    return group if group.sum() * 2 <= len(group) else ~group
+
+
+def _unit(vector: F32) -> F32:
+    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-9), np.float32)
