@@ -9,8 +9,9 @@ from __future__ import annotations
 from math import gcd
 
 import numpy as np
+import numpy.typing as npt
 
-from workers.speech.kokoro import Samples
+Samples = npt.NDArray[np.float32]
 
 # The spectrum of a clip is that of the clip repeated for ever. Silence at both ends keeps its end from ringing into
 # its beginning.

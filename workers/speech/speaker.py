@@ -64,7 +64,12 @@ class SpeakerEncoder:
                 detail=repr(error),
             ) from error
         self._layers = layers
-        self._bank = _mel_bank().T.copy()
+        bank = _mel_bank()
+        self._bank = bank.T.copy()
+        area = bank.sum(axis=1)
+        # Centre of each mel band in Hz, and the factor that turns its energy back into power.
+        self.band_hz: F32 = np.asarray(bank @ np.fft.rfftfreq(_WINDOW, 1 / SAMPLE_RATE) / area, np.float32)
+        self.band_width: F32 = np.asarray(1.0 / area, np.float32)
         # Hann with the period of the window, as spectrograms use it.
         self._hann = np.hanning(_WINDOW + 1)[:-1].astype(np.float32)
 
@@ -82,7 +87,10 @@ class SpeakerEncoder:
         return self.embed_mels(self.mel_windows(samples_16k))
 
     def mel_windows(self, samples_16k: F32) -> F32:
-        """The network's input (windows, 160, 40). Raises ValueError for no samples."""
+        """The network's input (windows, 160, 40), at the level of training. Raises ValueError for no samples.
+
+        Multiplied by 10^(dB / 10) it is the input of the same sound at another level.
+        """
         samples = np.asarray(samples_16k, np.float32).ravel()
         if not len(samples):
             raise ValueError("no samples to listen to")
