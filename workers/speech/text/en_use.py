@@ -166,9 +166,19 @@ def guess_use(words: list[str], index: int) -> str:
             if before in _BEFORE_VERB | _SUBJECTS or (not before and after in _DETERMINERS)
             else "DEFAULT"
         )
+    if word in {"lead", "leads"}:
+        return _use_of_lead(words, index, before, after)
+    if word == "bass":
+        return "FISH" if _FISHING & set(words) else "DEFAULT"
     if word == "live":
         return "VERB" if before in _BEFORE_VERB | _SUBJECTS else "DEFAULT"
     if before in _BEFORE_VERB or before in _SUBJECTS:
+        return "VERB"
+    if (
+        before in {"us", "me", "him", "them"}
+        and index > 1
+        and words[index - 2] in {"let", "make", "help", "made", "helped"}
+    ):
         return "VERB"
     if before in _SINGULAR_SUBJECTS and word.endswith("s"):
         return "VERB"
@@ -181,6 +191,43 @@ def guess_use(words: list[str], index: int) -> str:
     if before == "and" and after in _DETERMINERS:
         return "VERB"
     return "DEFAULT"
+
+
+_FISHING = frozenset(
+    {"fish", "fishing", "caught", "sea", "lake", "largemouth", "striped", "river", "grilled", "fillet"}
+)
+_METAL = frozenset(
+    {
+        "pipe",
+        "pipes",
+        "paint",
+        "metal",
+        "poisoning",
+        "acid",
+        "battery",
+        "bullet",
+        "bullets",
+        "weight",
+        "weights",
+        "pencil",
+    }
+)
+
+
+def _use_of_lead(words: list[str], index: int, before: str, after: str) -> str:
+    """The metal, said "led": made of lead, a lead pipe."""
+    made = (
+        before == "of"
+        and index > 1
+        and words[index - 2] in {"made", "pound", "pounds", "ton", "tons", "piece", "amount", "full"}
+    )
+    if (
+        made
+        or after in _METAL
+        or (before in {"contain", "contains", "heavy", "as", "molten", "toxic"} and not after)
+    ):
+        return "METAL"
+    return "VERB" if before in _BEFORE_VERB else "DEFAULT"
 
 
 def _use_of_read(words: list[str], index: int, before: str) -> str:

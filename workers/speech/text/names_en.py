@@ -36,8 +36,29 @@ SCALE_WORDS = {"k": "thousand", "m": "million", "mn": "million", "b": "billion",
 ABBREVIATIONS = {
     "vs": "versus", "etc": "et cetera", "e.g": "for example", "i.e": "that is", "approx": "approximately",
     "dept": "department", "fig": "figure", "figs": "figures", "vol": "volume", "jr": "junior", "sr": "senior",
-    "prof": "professor", "gen": "general", "sen": "senator", "rep": "representative", "gov": "governor",
+    "prof": "professor", "gen": "general", "sen": "senator", "rep": "representative", "tel": "telephone", "bros": "brothers", "rd": "road", "ln": "lane", "hwy": "highway", "gov": "governor",
     "capt": "captain", "sgt": "sergeant", "lt": "lieutenant", "col": "colonel", "rev": "reverend",
     "hon": "honorable", "pres": "president", "ave": "avenue", "blvd": "boulevard", "inc": "incorporated",
     "ltd": "limited", "corp": "corporation", "dr": "doctor", "mr": "mister", "mrs": "missus", "ms": "miz",
 }  # fmt: skip
+
+# Before a place, a name or a number.
+SHORTENED = {
+    "Mt": "mount", "Ft": "fort", "Apt": "apartment", "Ste": "suite", "Pt": "point", "Rte": "route", "Hwy": "highway",
+    "Ch": "chapter", "Sec": "section", "Bldg": "building", "Msgr": "monsignor", "Sen": "senator", "Gov": "governor",
+}  # fmt: skip
+# Digits behind these are said one by one.
+SPELLED_AFTER = (
+    "call|dial|phone|ring|zip|zip code|postcode|postal code|pin|passcode|password|code|extension|ext\\.?|account|otp|id|ssn|"
+    "serial|tracking|confirmation|booking|area code|hotline|helpline|badge|licence|license|invoice|ticket"
+)
+MONARCHS = (
+    "Henry|Louis|Elizabeth|George|Edward|Charles|James|William|Richard|John Paul|Pius|Benedict|Philip|Ferdinand|Catherine|"
+    "Napoleon|Alexander|Peter|Nicholas|Frederick|Ramses|Ramesses|Otto|Leopold|Innocent|Gregory|Leo|Mary|Juan Carlos|Wilhelm|"
+    "Francis|Franz Joseph|Gustav|Haakon|Christian|Margrethe|Ivan|Darius|Xerxes|Ptolemy|Cleopatra|Urban|Clement|Robert|Malcolm"
+)
+NUMBERED = (
+    "[Pp]art|[Cc]hapter|[Vv]olume|[Bb]ook|[Aa]ct|[Ss]cene|[Ss]ection|[Pp]hase|[Tt]ype|[Cc]lass|[Tt]itle|[Aa]ppendix|[Aa]rticle|"
+    "[Gg]rade|[Ll]evel|[Ss]tage|World War|Super Bowl|Final Fantasy|Grand Theft Auto|Star Wars|Episode|[Tt]able|[Ff]igure|Mark|"
+    "Apollo|Saturn|[Uu]nit|[Mm]odule|[Tt]ier|[Cc]ategory|Roman numeral|Schedule|Annex"
+)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from workers.speech.text import addresses, markup
+from workers.speech.text import addresses, markup, strings_en
 from workers.speech.text.aligned import Aligned
 from workers.speech.text.names_en import ABBREVIATIONS, CURRENCIES, SCALE_WORDS, UNITS
 from workers.speech.text.numbers_en import cardinal, digits, number, ordinal, plural, year
@@ -61,7 +61,7 @@ def _month(text: str) -> str:
 
 
 def _is_year(text: str) -> bool:
-    return "1100" <= text <= "2099"
+    return "1000" <= text <= "2099"
 
 
 @rule(_START + r"(\d{4})[-/](0?[1-9]|1[0-2])[-/](0?[1-9]|[12]\d|3[01])(?!\d)")
@@ -318,7 +318,9 @@ def _sharp(_: re.Match[str]) -> str:
     return " sharp"
 
 
-@rule(r"(?:(?<=[\d)²])|(?<=\b[A-Za-z]))\s?([+=×÷<>≈≠≤≥±])\s?(?=[\w(-])")
+@rule(
+    r"(?:(?<=[\d)²³⁰¹⁴-⁹π!%°])|(?<=\b[A-Za-z])|(?<=\b[a-z]{2})(?<!\bis)(?<!\bto))\s?([+=×÷<>≈≠≤≥±])\s?(?=[\w(√π-])"
+)
 def _operator(match: re.Match[str]) -> str:
     names = {
         "+": "plus", "=": "equals", "×": "times", "÷": "divided by", "<": "is less than", ">": "is greater than",
@@ -327,7 +329,9 @@ def _operator(match: re.Match[str]) -> str:
     return f" {names[match[1]]} "
 
 
-@rule(r"(?<=\d)\s?-\s?(?=\d+\s?=)")
+@rule(
+    r"(?<=\d)\s?-\s?(?=\d+\s?=)|(?<=\b[a-z])\s?-\s?(?=[\da-z]{1,2}\s?[=+×])|(?<=[\d)²³])\s-\s(?=[\da-z]{1,3}\s?[=+×])"
+)
 def _minus(_: re.Match[str]) -> str:
     return " minus "
 
@@ -369,11 +373,11 @@ def _silent(_: re.Match[str]) -> str:
 
 
 RULES: tuple[Rule, ...] = (
-    markup.TAG, addresses.email("at", "dot"), addresses.url("dot", "slash"),
+    markup.TAG, addresses.email("at", "dot"), addresses.url("dot", "slash"), *strings_en.FIRST,
     _iso_date, _us_date, _month_day, _day_month, _short_month, _until, _clock, _hour, _feet_and_inches, _ratio, _money, _percent_range, _percent,
     _telephone, _world_telephone, _short_telephone, _version, _week, _nine_eleven, _mixed_number, _fraction, _decade, _ordinal, _year_range, _minus, _range,
     _measure, _year, _number_sign, _after_letters, _long_string, _plain, _plus_plus, _sharp, _operator, _abbreviation, _initials, _saint, _street,
-    _and, _at, _silent,
+    *strings_en.LAST, _and, _at, _silent,
 )  # fmt: skip
 
 

@@ -80,11 +80,11 @@ for _mark in "，。！？：；（）":
     _SAME_LENGTH.pop(ord(_mark), None)
 
 # Marks of formatting and markup that have no sound.
-_SILENT_MARKS = frozenset("*_`^|\\{}\u200b\u200c\u200d\ufeff\u00ad\u2060•·●○■□▪▫◆◇★☆※►▶▸→←↑↓⇒✓✔✗✘")
-# Part of m² and m³; elsewhere without sound.
-_EXPONENTS = frozenset("²³")
+_SILENT_MARKS = frozenset("*_`|\\{}\u200b\u200c\u200d\ufeff\u00ad\u2060•·●○■□▪▫◆◇★☆※►▶▸→←↑↓⇒✓✔✗✘")
+# Powers: 10⁶ is not 106.
+_EXPONENTS = frozenset("⁰¹²³⁴⁵⁶⁷⁸⁹")
 # Symbols that some rule reads aloud; all other symbols of class So, Sk, Cf, Co, Cn are dropped.
-_SPOKEN_SYMBOLS = frozenset("℃℉°€£¥$₩₹©®™№")
+_SPOKEN_SYMBOLS = frozenset("℃℉°€£¥$₩₹©®™№㎡㎥㎞㎝㎜㎏㎎㎖㏄^")
 
 
 def clean(text: str) -> str:

@@ -1,126 +1,47 @@
 """Chinese text to Kokoro phonemes. Runs in the speech worker.
 
-Flow: normalised text -> phrases of Han characters -> words -> pinyin (phrase dictionary first, so polyphones get
-the reading of their word) -> tone sandhi over the phrase -> symbols, one unit per word.
+Flow: normalised text -> phrases of Han characters -> words -> pinyin (given readings first, then the dictionary of
+words, rules of grammar, and for characters that still have several readings the network) -> tone sandhi over the
+phrase -> symbols, one unit per word.
 
 Source of the readings: pypinyin 0.55 with phrase-pinyin-data (MIT), vendored as assets/g2p/zh_readings.tsv.xz.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from workers.speech.text import numbers_zh, punctuation, zh_sounds
 from workers.speech.text.aligned import Aligned, Unit
 from workers.speech.text.language import is_han
 from workers.speech.text.lines import SortedLines
+from workers.speech.text.zh_context import Around, in_context, last_of_count
+from workers.speech.text.zh_net import ReadingNet
+from workers.speech.text.zh_own import FULL_ER, OWN_CHARACTERS, OWN_WORDS, SETTLED
+from workers.speech.text.zh_several import DOUBTFUL_ALONE, DOUBTFUL_WORDS, SEVERAL, UNTAUGHT
 from workers.speech.text.zh_tones import Syllable, apply_sandhi
 from workers.speech.text.zh_words import Word, WordTable
 
-# Readings that the vendored dictionary lacks or gives in a rarer form. Xiandai Hanyu Cidian, 7th edition.
-_OWN_WORDS = {
-    "长大": "zhang3 da4", "重启": "chong2 qi3", "重做": "chong2 zuo4", "重来": "chong2 lai2",
-    "还是": "hai2 shi5", "还有": "hai2 you3", "都是": "dou1 shi4", "都有": "dou1 you3",
-    "得了": "de2 le5", "似的": "shi4 de5", "为了": "wei4 le5", "因为": "yin1 wei4",
-    "成为": "cheng2 wei2", "认为": "ren4 wei2", "作为": "zuo4 wei2", "以为": "yi3 wei2",
-    "称为": "cheng1 wei2", "视为": "shi4 wei2", "分为": "fen1 wei2", "转为": "zhuan3 wei2",
-    "改为": "gai3 wei2", "定为": "ding4 wei2", "更为": "geng4 wei2", "极为": "ji2 wei2",
-    "下载": "xia4 zai4", "加载": "jia1 zai4", "记载": "ji4 zai3", "角色": "jue2 se4",
-    "主角": "zhu3 jue2", "银行": "yin2 hang2", "行业": "hang2 ye4", "一行": "yi1 hang2",
-    "两行": "liang3 hang2", "首行": "shou3 hang2", "音乐": "yin1 yue4", "快乐": "kuai4 le4",
-    "数一数": "shu3 yi1 shu3", "调整": "tiao2 zheng3", "调用": "diao4 yong4", "空白": "kong4 bai2",
-    "有空": "you3 kong4", "处理": "chu3 li3", "便宜": "pian2 yi5", "方便": "fang1 bian4",
-    "差不多": "cha4 bu5 duo1", "出差": "chu1 chai1", "多少": "duo1 shao5", "漂亮": "piao4 liang5",
-    "应该": "ying1 gai1", "应用": "ying4 yong4", "睡觉": "shui4 jiao4", "觉得": "jue2 de5",
-    "当作": "dang4 zuo4", "上当": "shang4 dang4", "适当": "shi4 dang4", "曾经": "ceng2 jing1",
-    "似乎": "si4 hu1", "教书": "jiao1 shu1", "降低": "jiang4 di1", "投降": "tou2 xiang2",
-    "模样": "mu2 yang4", "模式": "mo2 shi4", "重庆": "chong2 qing4", "厦门": "xia4 men2",
-    "大夫": "dai4 fu5", "朝阳": "chao2 yang2", "率先": "shuai4 xian1", "效率": "xiao4 lv4",
-    "头发": "tou2 fa5", "发型": "fa4 xing2", "结果": "jie2 guo3", "结实": "jie1 shi5",
-    "看家": "kan1 jia1", "一会儿": "yi2 hui4 er5", "待会儿": "dai1 hui4 er5", "哪里": "na3 li5",
-    "那里": "na4 li5", "这里": "zhe4 li5",
-}  # fmt: skip
-# The reading of a character that stands alone as a word; inside words the dictionary decides.
-_OWN_CHARACTERS = {
-    "得": "de5", "地": "di4", "的": "de5", "着": "zhe5", "了": "le5", "都": "dou1", "还": "hai2",
-    "嗯": "en5", "哦": "o5", "啊": "a5", "呢": "ne5", "吗": "ma5", "吧": "ba5", "么": "me5",
-    "嘛": "ma5", "呀": "ya5", "哇": "wa5", "啦": "la5", "哪": "na3", "谁": "shei2", "这": "zhe4",
-    "那": "na4", "给": "gei3", "没": "mei2", "会": "hui4", "为": "wei4", "行": "xing2", "长": "chang2",
-    "重": "zhong4", "好": "hao3", "大": "da4", "只": "zhi3", "种": "zhong3", "数": "shu4",
-    "量": "liang4", "干": "gan4", "系": "xi4", "血": "xue4", "熟": "shu2", "薄": "bao2", "露": "lu4",
-}  # fmt: skip
-# Words in which 儿 is a syllable of its own ("child"), not the r that colours the syllable before it.
-_FULL_ER = frozenset(
-    [
-        "儿子",
-        "女儿",
-        "儿童",
-        "儿科",
-        "儿歌",
-        "儿女",
-        "儿孙",
-        "婴儿",
-        "幼儿",
-        "孤儿",
-        "少儿",
-        "胎儿",
-        "健儿",
-        "宠儿",
-        "新生儿",
-        "混血儿",
-        "育儿",
-        "托儿所",
-        "幼儿园",
-        "男儿",
-        "侄儿",
-        "孙儿",
-        "儿媳",
-        "儿戏",
-        "小儿",
-        "产儿",
-        "弃儿",
-        "患儿",
-        "早产儿",
-        "儿时",
-        "幼儿教育",
-        "哪吒",
-        "乳儿",
-        "生儿育女",
-        "弄潮儿",
-        "幸运儿",
-    ]
-)
-_COUNT_READINGS = dict(
-    zip(
-        "一两三四五六七八九十几每半百",
-        [
-            "yi1",
-            "liang3",
-            "san1",
-            "si4",
-            "wu3",
-            "liu4",
-            "qi1",
-            "ba1",
-            "jiu3",
-            "shi2",
-            "ji3",
-            "mei3",
-            "ban4",
-            "bai3",
-        ],
-        strict=True,
-    )
-)
-# After these single characters 得, 地 and 还, 了 take their full readings (very small rules for very common cases).
-_MUST = frozenset("就都还可总必也你我他她您们又只才非须先")
+# How much likelier than the sentence alone says: a reading of the large phrase list, and a character's own one.
+_HINT_ODDS = 20.0
+_OWN_ODDS = 3.0
+# Below this share the network's choice is shown as doubtful. Right in 98 of 100 above it, in 2 of 3 below.
+_SURE = 0.8
+# A word of the large phrase list that the network did not confirm; see assets/g2p/make.py.
+_UNSURE_MARK = " ?"
 
 
 @dataclass(frozen=True)
-class _Reading:
-    word: Word
-    syllables: list[str]
+class _Choice:
+    """The reading of one character. `doubts`: other readings it may have, empty when it is sure."""
+
+    pinyin: str
+    doubts: tuple[str, ...] = ()
+    fixed: bool = False
 
 
 class Chinese:
@@ -130,18 +51,20 @@ class Chinese:
         """`folder`: assets/g2p."""
         self._folder = folder
         self._tables: tuple[WordTable, SortedLines] | None = None
+        self._network: ReadingNet | None = None
 
-    def read(self, aligned: Aligned) -> list[Unit]:
-        """Units of one run of Chinese text (Han characters, digits and marks), in order."""
+    def read(self, aligned: Aligned, given: Mapping[int, str] | None = None) -> list[Unit]:
+        """Units of one run of Chinese text (Han characters, digits and marks), in order.
+
+        `given`: pinyin by place in `aligned.text`; said exactly so.
+        """
         units: list[Unit] = []
         text = aligned.text
         position = 0
         while position < len(text):
-            end = position
-            while end < len(text) and (is_han(text[end]) or text[end].isdecimal()):
-                end += 1
+            end = phrase_end(text, position)
             if end > position:
-                units.extend(self._phrase(aligned, position, end))
+                units.extend(self._phrase(aligned, position, end, given or {}))
                 position = end
                 continue
             mark = punctuation.mark_of(text[position])
@@ -153,15 +76,11 @@ class Chinese:
 
     def pinyin(self, phrase: str) -> list[str]:
         """The syllables of a phrase of Han characters after tone sandhi, for tests and for checking a script."""
-        return [syllable.pinyin for syllable in self._syllables(phrase)]
+        return [syllable.pinyin for syllable in self.syllables(phrase)]
 
-    def _phrase(self, aligned: Aligned, start: int, end: int) -> list[Unit]:
-        phrase = "".join(
-            numbers_zh.digits(character) if character.isdecimal() else character
-            for character in aligned.text[start:end]
-        )
+    def _phrase(self, aligned: Aligned, start: int, end: int, given: Mapping[int, str]) -> list[Unit]:
         units: list[Unit] = []
-        syllables = self._syllables(phrase)
+        syllables = self.syllables(aligned.text, start, end, given)
         index = 0
         while index < len(syllables):
             last = index
@@ -174,109 +93,181 @@ class Chinese:
             index = last + 1
         return units
 
-    def _syllables(self, phrase: str) -> list[Syllable]:
+    def syllables(
+        self, text: str, start: int = 0, end: int | None = None, given: Mapping[int, str] | None = None
+    ) -> list[Syllable]:
+        """The syllables of the phrase `text[start:end]`, one for each character, after tone sandhi.
+
+        What stands around the phrase helps to choose; `given`: pinyin by place in `text`.
+        """
         words, _ = self._load()
+        phrase = "".join(
+            numbers_zh.digits(character) if character.isdecimal() else character
+            for character in text[start:end]
+        )
+        whole = text[:start] + phrase + (text[end:] if end is not None else "")
+        segmented = _with_er(words.segment(phrase))
+        seen = _Seen(self, whole, start)
         syllables: list[Syllable] = []
-        for number, reading in enumerate(self._readings(_with_er(words.segment(phrase)))):
-            text = reading.word.text
-            syllables.extend(
-                Syllable(text[place], pinyin, number, place, text, reading.word.tag)
-                for place, pinyin in enumerate(reading.syllables)
+        for number, word in enumerate(segmented):
+            around = Around(
+                segmented[number - 1] if number else None,
+                segmented[number + 1] if number + 1 < len(segmented) else None,
+                phrase,
             )
+            for place, choice in enumerate(self._choose(word, around, seen)):
+                own = (given or {}).get(start + word.start + place)
+                if own is not None:
+                    choice = _Choice(own, fixed=True)
+                syllables.append(
+                    Syllable(
+                        word.text[place],
+                        choice.pinyin,
+                        number,
+                        place,
+                        word.text,
+                        word.tag,
+                        choice.doubts,
+                        choice.fixed,
+                    )
+                )
         apply_sandhi(syllables)
         return syllables
 
-    def _readings(self, words: list[Word]) -> list[_Reading]:
-        readings = []
-        for index, word in enumerate(words):
-            before = words[index - 1] if index else None
-            after = words[index + 1] if index + 1 < len(words) else None
-            own = _in_context(word, before, after)
-            readings.append(_Reading(word, own or self.lookup(word.text)))
-        return readings
+    def _choose(self, word: Word, around: Around, seen: _Seen) -> list[_Choice]:
+        ruled = in_context(word, around)
+        if ruled:
+            return [_Choice(pinyin) for pinyin in ruled]
+        choices = self._parts(word, 0, len(word.text), seen)
+        measure = last_of_count(word, around)
+        if measure:
+            return [*choices[:-1], _Choice(measure)]
+        if word.text in DOUBTFUL_WORDS:
+            other = DOUBTFUL_WORDS[word.text].split()
+            return [
+                _Choice(choice.pinyin, (other[place],)) if other[place] != choice.pinyin else choice
+                for place, choice in enumerate(choices)
+            ]
+        return choices
 
-    def lookup(self, word: str) -> list[str]:
-        """Dictionary syllables of a word; parts are looked up when the whole is not listed.
-
-        One syllable per character, always: a character that no dictionary has gets an empty reading.
-        """
-        if len(word) == 1 and word in _OWN_CHARACTERS:
-            return [_OWN_CHARACTERS[word]]
-        return self._parts(word)
-
-    def _parts(self, word: str) -> list[str]:
-        _, table = self._load()
-        if not word:
+    def _parts(self, word: Word, start: int, end: int, seen: _Seen) -> list[_Choice]:
+        """Readings of `word.text[start:end]`: the whole when it is listed, else its longest listed part first."""
+        text = word.text[start:end]
+        if not text:
             return []
-        entry = _OWN_WORDS.get(word) or table.get(word)
-        if entry is not None and len(entry.split()) == len(word):
-            return entry.split()
-        if len(word) == 3 and word[0] == word[1] and word[2] == "地":
-            return [*self._parts(word[:2]), "de5"]  # 轻轻地 as one word
-        for size in range(len(word) - 1, 1, -1):  # longest listed part first
-            for start in range(len(word) - size + 1):
-                part = word[start : start + size]
-                entry = _OWN_WORDS.get(part) or table.get(part)
-                if entry is not None and len(entry.split()) == size:
-                    return self._parts(word[:start]) + entry.split() + self._parts(word[start + size :])
-        return [table.get(character) or "" for character in word]
+        if len(text) == 1:
+            return [self._character(word, start, seen)]
+        listed = self._listed(text)
+        if listed is not None:
+            syllables, sure = listed
+            return [
+                _Choice(syllable) if sure else self._character(word, start + place, seen, hint=syllable)
+                for place, syllable in enumerate(syllables)
+            ]
+        if len(text) == 3 and text[0] == text[1] and text[2] == "地":
+            return [*self._parts(word, start, start + 2, seen), _Choice("de5")]  # 轻轻地 as one word
+        for size in range(len(text) - 1, 1, -1):
+            for at in range(start, end - size + 1):
+                if self._listed(word.text[at : at + size]) is not None:
+                    return [
+                        *self._parts(word, start, at, seen),
+                        *self._parts(word, at, at + size, seen),
+                        *self._parts(word, at + size, end, seen),
+                    ]
+        return [self._character(word, at, seen) for at in range(start, end)]
+
+    def _listed(self, text: str) -> tuple[list[str], bool] | None:
+        """The dictionary's syllables of exactly this word, and whether they are sure."""
+        _, table = self._load()
+        entry = OWN_WORDS.get(text) or table.get(text)
+        if entry is None:
+            return None
+        sure = not entry.endswith(_UNSURE_MARK)
+        syllables = entry.removesuffix(_UNSURE_MARK).split()
+        return (syllables, sure) if len(syllables) == len(text) else None
+
+    def _character(self, word: Word, place: int, seen: _Seen, hint: str = "") -> _Choice:
+        """One character by the sentence around it. A character that no dictionary has gets an empty reading."""
+        character = word.text[place]
+        alone = len(word.text) == 1
+        own = OWN_CHARACTERS.get(character) if alone else None
+        options = SEVERAL.get(character)
+        if options is None or (alone and character in SETTLED):
+            default = own or hint or UNTAUGHT.get(character, ("",))[0] or OWN_CHARACTERS.get(character, "")
+            pinyin = default or self._load()[1].get(character) or ""
+            doubtful = alone and character in DOUBTFUL_ALONE
+            return _Choice(
+                pinyin, tuple(r for r in UNTAUGHT.get(character, ()) if r != pinyin) if doubtful else ()
+            )
+        weights = seen.weigh(word.start + place, options)
+        odds = [
+            weight * (_HINT_ODDS if option == hint else _OWN_ODDS if option == own else 1.0)
+            for weight, option in zip(weights, options, strict=True)
+        ]
+        best = max(range(len(options)), key=odds.__getitem__)
+        sure = odds[best] >= _SURE * sum(odds)
+        return _Choice(
+            options[best], () if sure else tuple(option for option in options if option != options[best])
+        )
 
     def _load(self) -> tuple[WordTable, SortedLines]:
         if self._tables is None:
-            words = WordTable(SortedLines.from_file(self._folder / "zh_words.tsv.xz"))
+            words = WordTable(SortedLines.from_file(self._folder / "zh_words.tsv.xz"), OWN_WORDS)
             self._tables = words, SortedLines.from_file(self._folder / "zh_readings.tsv.xz")
         return self._tables
+
+    def net(self) -> ReadingNet:
+        """The network, loaded when a character asks for it."""
+        if self._network is None:
+            self._network = ReadingNet(self._folder / "zh_net.npz")
+        return self._network
+
+
+class _Seen:
+    """A sentence as the network sees it, looked at once and only when it is asked."""
+
+    def __init__(self, front: Chinese, text: str, start: int) -> None:
+        self._front = front
+        self._text = text
+        self._start = start
+        self._rows: np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None = None
+
+    def weigh(self, place: int, options: tuple[str, ...]) -> list[float]:
+        """Probabilities of `options` for the character at `place` of the phrase."""
+        net = self._front.net()
+        if self._rows is None:
+            self._rows = net.look(self._text)
+        return net.weigh(self._rows[self._start + place], options)
+
+
+def phrase_end(text: str, start: int) -> int:
+    """Where the Han characters and digits that begin at `start` end."""
+    end = start
+    while end < len(text) and (is_han(text[end]) or text[end].isdecimal()):
+        end += 1
+    return end
 
 
 def _with_er(words: list[Word]) -> list[Word]:
     """Hang a 儿 that was cut off back onto the word before it."""
     merged: list[Word] = []
     for word in words:
-        if word.text == "儿" and merged and merged[-1].text + "儿" not in _FULL_ER:
+        if word.text == "儿" and merged and merged[-1].text + "儿" not in FULL_ER:
             merged[-1] = Word(merged[-1].text + "儿", merged[-1].start, merged[-1].tag)
         else:
             merged.append(word)
     return merged
 
 
-def _in_context(word: Word, before: Word | None, after: Word | None) -> list[str] | None:
-    """Readings of single characters that hang on their neighbours."""
-    text = word.text
-    if (
-        text == "地"
-        and before is not None
-        and (before.tag[:1] in {"d", "z"} or (after and after.tag[:1] == "v"))
-    ):
-        return ["de5"]  # 慢慢地走
-    if text == "得" and (
-        before is None or before.tag == "m" or (after is not None and after.text[0] in "了到第过")
-    ):
-        return ["de2"]  # 得了第一名, 三三得九
-    if text == "得" and before is not None and before.text[-1] in _MUST and after is not None:
-        return ["dei3"]  # 我得走了
-    if text == "还" and after is not None and after.text in {"给", "了", "钱", "清", "款", "书", "债"}:
-        return ["huan2"]
-    if text == "长" and after is not None and after.text in {"得", "出", "着", "满", "成"}:
-        return ["zhang3"]  # 长得很高
-    if text == "只" and before is not None and before.tag == "m":
-        return ["zhi1"]  # 三 只 猫
-    if len(text) == 2 and text[1] == "只" and text[0] in "一两三四五六七八九十几每这那半百":
-        return [_COUNT_READINGS.get(text[0]) or _OWN_CHARACTERS[text[0]], "zhi1"]  # 三只 猫
-    if text == "行" and before is not None and before.tag == "m":
-        return ["hang2"]  # 第三行
-    if text == "重" and after is not None and after.tag[:1] == "v":
-        return ["chong2"]
-    if (
-        text == "为"
-        and before is not None
-        and before.tag[:1] in {"v", "n"}
-        and after is not None
-        and after.tag == "m"
-    ):
-        return ["wei2"]  # 温度为三十度
-    if text == "干" and after is not None and after.text[0] in "净燥旱涸洗":
-        return ["gan1"]
-    return None
+def is_rhotic(syllables: list[Syllable], index: int) -> bool:
+    """Whether `syllables[index]` is a 儿 that only colours the syllable before it."""
+    syllable = syllables[index]
+    return (
+        syllable.character == "儿"
+        and syllable.place > 0
+        and not syllable.fixed
+        and not any(whole in syllable.word_text for whole in FULL_ER)
+    )
 
 
 def _word_symbols(syllables: list[Syllable]) -> str:
@@ -288,12 +279,7 @@ def _word_symbols(syllables: list[Syllable]) -> str:
         index += 1
         if not syllable.pinyin:
             continue
-        rhotic = (
-            index < len(syllables)
-            and syllables[index].character == "儿"
-            and syllable.word_text not in _FULL_ER
-            and not any(whole in syllable.word_text for whole in _FULL_ER)
-        )
+        rhotic = index < len(syllables) and is_rhotic(syllables, index)
         out += zh_sounds.to_symbols(syllable.pinyin, rhotic=rhotic)
         index += rhotic
     return out

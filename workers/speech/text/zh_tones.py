@@ -23,7 +23,10 @@ _HEADS = frozenset("小老纸好很女")
 
 @dataclass
 class Syllable:
-    """One syllable of a phrase: character, pinyin with tone digit, and where its word begins and ends."""
+    """One syllable of a phrase: character, pinyin with tone digit, and where its word begins and ends.
+
+    `doubts`: other readings it may have. `fixed`: somebody said how it is read; its tone does not change.
+    """
 
     character: str
     pinyin: str
@@ -31,6 +34,8 @@ class Syllable:
     place: int  # place in its word
     word_text: str
     tag: str
+    doubts: tuple[str, ...] = ()
+    fixed: bool = False
 
     @property
     def tone(self) -> str:
@@ -39,16 +44,18 @@ class Syllable:
 
     def set_tone(self, tone: str) -> None:
         """Replace the tone digit."""
-        if self.pinyin:
+        if self.pinyin and not self.fixed:
             self.pinyin = self.pinyin[:-1] + tone
 
 
 def apply_sandhi(syllables: list[Syllable]) -> None:
     """Change the tones of one phrase (no punctuation inside) in place."""
     for index, syllable in enumerate(syllables):
+        if syllable.fixed:
+            continue
         if syllable.character == "一":
             syllable.pinyin = "yi1"
-        elif syllable.character == "不" and syllable.pinyin[:-1] == "bu":
+        elif syllable.character == "不" and syllable.pinyin in {"bu2", "bu3"}:
             syllable.pinyin = "bu4"
         elif syllable.character == "子" and syllable.word_text in FULL_TONES:
             syllable.pinyin = "zi3"
@@ -128,7 +135,7 @@ def _yi(syllables: list[Syllable], index: int) -> None:
 def _bu(syllables: list[Syllable], index: int) -> None:
     """不: second tone before a fourth, without tone between a verb and its twin or its complement."""
     syllable = syllables[index]
-    if syllable.character != "不":
+    if syllable.character != "不" or syllable.tone == "5":
         return
     following = syllables[index + 1] if index + 1 < len(syllables) else None
     if following is None:

@@ -8,6 +8,7 @@ Source: the word list and frequencies of jieba 0.42.1 (MIT), vendored as assets/
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from workers.speech.text.lines import SortedLines
@@ -15,6 +16,8 @@ from workers.speech.text.lines import SortedLines
 # Sum of all frequencies of the table; only ratios matter.
 _TOTAL_FREQUENCY = 60_101_967
 _UNSEEN_FREQUENCY = 1
+# A word of our own is met now and then.
+_OWN_FREQUENCY = 50
 # The longest entries are sayings of 16 characters; a longer search finds nothing.
 _MAX_WORD = 16
 
@@ -31,8 +34,11 @@ class Word:
 class WordTable:
     """The dictionary and the search."""
 
-    def __init__(self, table: SortedLines) -> None:
+    def __init__(self, table: SortedLines, more: Iterable[str] = ()) -> None:
+        """`more`: words that count as known although the table lacks them."""
         self._table = table
+        self._more = frozenset(more)
+        self._beginnings = frozenset(word[:size] for word in self._more for size in range(1, len(word)))
 
     def segment(self, run: str) -> list[Word]:
         """The words of `run` (Han characters only), in order and without gaps."""
@@ -63,8 +69,10 @@ class WordTable:
             if entry is not None:
                 frequency, _, tag = entry.partition(" ")
                 found.append((end, max(int(frequency), _UNSEEN_FREQUENCY), tag))
+            elif piece in self._more:
+                found.append((end, _OWN_FREQUENCY, "l"))
             elif end == start + 1:
                 found.append((end, _UNSEEN_FREQUENCY, "x"))
-            if not self._table.has_prefix(piece):
+            if piece not in self._beginnings and not self._table.has_prefix(piece):
                 break
         return found
