@@ -1,13 +1,15 @@
 """The speech worker's tasks. Runs in the speech worker process; heavy imports happen in `load` and later.
 
 Flow: `speech`: a script and the name of a voice -> sentences -> `speech.wav` and `timings.json`, sentence by
-sentence. `voice_probe`: any media file -> `voice.wav` and what can be measured on it.
+sentence. `voice_enrol`: any media file -> the reference of a voice and a report on it (`enrol/task.py`).
+`voice_probe`: any media file -> `voice.wav` and what can be measured on it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +37,10 @@ class SpeechHandler:
         The error then comes with the first `speech` task.
         """
         self._setup = setup
+        # Matrices here are small (the speaker encoder's): BLAS threads would wait for each other, 15 times as long
+        # on a busy computer. The libraries read this once, when numpy is first imported.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
         with contextlib.suppress(TaskError):  # comes again with the first `speech` task
             self._ready_engine()
         models = [] if self._engine is None else [ENGINE]
