@@ -14,6 +14,7 @@ import { Generate } from "./ui/generate.js";
 import { History } from "./ui/history.js";
 import { startLanguageSwitch } from "./ui/language.js";
 import { offerLogout, startLogout, startSession } from "./ui/login.js";
+import { startModels } from "./ui/models.js";
 import { Options } from "./ui/options.js";
 import { defaultAvatar, Portraits } from "./ui/portraits.js";
 import { asProblem, problemBox } from "./ui/problem.js";
@@ -87,6 +88,7 @@ async function start() {
   startLanguageSwitch();
   startLogout();
   startEngines();
+  startModels();
   startQueueStrip();
   ignoreStrayDrops();
   document.documentElement.dataset.ready = "true";

@@ -40,7 +40,9 @@
  * @property {string} script_input
  * @property {string} voice_id
  * @property {string} avatar_url
- * @property {{speed: number, pause_ms: number, language: string}} voice_settings
+ * @property {{speed: number, pause_ms: number, language: string, pitch?: number}} voice_settings
+ * @property {string|null} speech_engine
+ * @property {{heard: number, retried: number, doubtful: {index: number, text: string, heard: string}[]}|null} speech_report
  * @property {{aspect: string, resolution: string, subtitles: string}} output
  * @property {string|null} wangp_model
  * @property {number|null} seed
@@ -62,12 +64,94 @@
  * @property {string} status
  * @property {boolean} builtin
  * @property {boolean} default
+ * @property {VoiceReport} report
+ * @property {Similarity|null} similarity
+ * @property {{state: "none"|"fast"|"refining"|"refined"|"failed", progress: number|null, reason: string|null}} match
+ * @property {VoiceEngine[]} engines
+ * @property {string|null} notice
+ * @property {string} note
+ * @property {{given: boolean, at: string}|null} consent
+ * @property {string|null} sample_url
+ * @property {string|null} reference_url
+ *
+ * @typedef {object} VoiceEngine
+ * @property {string} engine
+ * @property {string} label_en
+ * @property {string} label_zh
+ * @property {boolean} is_clone
+ * @property {boolean} ready
+ *
+ * @typedef {object} Similarity
+ * @property {number} score
+ * @property {"close"|"fair"|"far"} badge
+ * @property {"fast"|"refined"} stage
+ *
+ * @typedef {object} VoiceReport  what was measured; older voices have less
+ * @property {number} [duration_s]
+ * @property {number} [speech_s]
+ * @property {number} [used_s]
+ * @property {[number, number][]} [used_spans]
+ * @property {number} [snr_db]
+ * @property {number} [loudness_lufs]
+ * @property {number} [bandwidth_hz]
+ * @property {number[]} [waveform]  peaks 0..1
+ * @property {{code: string, severity: "info"|"warning", message: string, fix: string}[]} [findings]
  *
  * @typedef {object} VoiceCloned
  * @property {string} voice_id
  * @property {string} name
  * @property {string|null} notice
- * @property {Record<string, unknown>} report
+ * @property {VoiceReport} report
+ * @property {Similarity|null} similarity
+ *
+ * @typedef {object} SpeechEngine
+ * @property {string} name
+ * @property {string} title_en
+ * @property {string} title_zh
+ * @property {boolean} is_clone
+ * @property {boolean} ready
+ * @property {"READY"|"STARTING"|"BUSY"|"NOT_INSTALLED"|"UNAVAILABLE"} state
+ * @property {string|null} reason
+ * @property {string|null} fix
+ *
+ * @typedef {object} Doubt  a place whose reading is not certain; offsets in the script
+ * @property {string} text
+ * @property {number} start
+ * @property {number} end
+ * @property {string} reading
+ * @property {string[]} alternatives
+ * @property {string} reason
+ *
+ * @typedef {object} ScriptCheck
+ * @property {string} language
+ * @property {number} estimated_s
+ * @property {{index: number, text: string, start: number, end: number, spoken: string, estimated_s: number, doubts: Doubt[]}[]} sentences
+ * @property {{code: string, message: string, start: number, end: number}[]} problems
+ *
+ * @typedef {object} Reading
+ * @property {string} term
+ * @property {string} reading
+ *
+ * @typedef {object} ScriptModel
+ * @property {string} id
+ * @property {"ollama"|"lmstudio"|"llamacpp"|"custom"|"local"} source
+ * @property {string} model
+ * @property {boolean} ready
+ *
+ * @typedef {object} Model
+ * @property {string} id
+ * @property {string} name_en
+ * @property {string} name_zh
+ * @property {string} purpose
+ * @property {string} licence
+ * @property {number} bytes
+ * @property {"absent"|"downloading"|"paused"|"verifying"|"ready"|"damaged"|"failed"} state
+ * @property {boolean} waiting
+ * @property {number} downloaded_bytes
+ * @property {number|null} speed_bytes_s
+ * @property {number|null} eta_s
+ * @property {string|null} source
+ * @property {JobError|null} error
  *
  * @typedef {object} Face  fractions 0..1 of the picture
  * @property {number} x

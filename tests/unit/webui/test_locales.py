@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 import pytest
 
@@ -11,6 +12,10 @@ from backend.engines.infinitetalk_adapter import InfiniteTalkAdapter
 from backend.engines.speech.builtin import BUILTIN
 from backend.engines.wan2gp_adapter import Wan2GPAdapter
 from backend.models.codes import ErrorCode, JobStatus, StageName, StageState
+from backend.models.library import MatchView, SimilarityView
+from backend.models.model import ModelState
+from backend.models.model_catalogue import ModelPurpose
+from backend.models.script import ScriptSource
 from tests.unit.webui.page_files import LOCALES, ROOT, SCRIPTS, WEBUI, Page, code_of, table_of
 
 TABLES = {name: table_of(path) for name, path in LOCALES.items()}
@@ -22,6 +27,10 @@ ALL_CODES = {str(code) for code in ErrorCode} | PAGE_CODES
 # Read from the source: the worker's modules need packages that the page's tests do not.
 _CHECKS = (ROOT / "workers" / "draft" / "portrait_checks.py").read_text(encoding="utf-8")
 PORTRAIT_WARNINGS = set(re.findall(r"""warn\(\s*"([a-z_]+)\"""", _CHECKS))
+# What the voice doctor may find, and why a reading is doubtful: the words of the speech worker.
+_DOCTOR = (ROOT / "workers" / "speech" / "enrol" / "doctor.py").read_text(encoding="utf-8")
+FINDINGS = set(re.findall(r'"([a-z_]+)"', _DOCTOR.partition("FINDING_CODES = (")[2].partition(")")[0]))
+DOUBTS = {"polyphone", "unknown_word", "mixed", "number"}
 
 # Keys that scripts build from a word: the prefix in the script, and every word that can follow.
 COMPUTED = {
@@ -43,6 +52,16 @@ COMPUTED = {
     "voices.": {"female", "male"},
     "voices.group_": {"zh", "en", "ja", "own"},
     "script.example_": {"zh", "en", "ja"},
+    "finding.": FINDINGS,
+    "finding_fix.": FINDINGS,
+    "similarity.badge_": set(get_args(SimilarityView.model_fields["badge"].annotation)),
+    "match.state_": set(get_args(MatchView.model_fields["state"].annotation)),
+    "script_source.": set(get_args(ScriptSource)),
+    "doubt.": DOUBTS,
+    "model_state.": set(get_args(ModelState)),
+    "model_purpose.": set(get_args(ModelPurpose)),
+    "models.": {"download", "pause", "resume"},
+    "notice.": {"voice_match", "voice_clone", "voice_stand_in"},
 }
 
 _KEY = re.compile(r"""["'`]([a-z_]+\.[a-z_A-Z0-9]+)["'`]""")
@@ -116,6 +135,10 @@ def test_every_engine_of_ours_has_a_name_in_each_language() -> None:
     assert f"engine.title_{BUILTIN}" in ENGLISH
 
 
+def test_the_findings_about_recordings_are_those_that_the_worker_gives() -> None:
+    assert {"short", "noisy", "music", "second_speaker"} < FINDINGS
+
+
 def test_the_warnings_about_portraits_are_those_that_the_worker_gives() -> None:
     assert {"several_faces", "strong_profile", "drawn"} < PORTRAIT_WARNINGS
 
@@ -137,6 +160,11 @@ def test_chinese_is_translated() -> None:
         "options.resolution_720",
         "result.srt",
         "result.vtt",
+        "script_source.ollama",
+        "script_source.lmstudio",
+        "script_source.llamacpp",
+        "models.gigabytes",
+        "models.megabytes",
     }
     assert untranslated <= same_everywhere
 

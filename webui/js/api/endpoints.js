@@ -63,18 +63,69 @@ export function cloneVoice(file, name) {
 export const deleteVoice = (id) =>
   request(`/api/voices/${encodeURIComponent(id)}`, { method: "DELETE", as: "none" });
 
+/** @param {string} id @returns {Promise<import("../types.js").Voice>} */
+export const getVoice = (id) => request(`/api/voices/${encodeURIComponent(id)}`);
+
 /**
  * @param {string} id
- * @param {number} speed
+ * @param {{name?: string, note?: string, language?: string}} changes
+ * @returns {Promise<import("../types.js").Voice>}
+ */
+export const patchVoice = (id, changes) =>
+  request(`/api/voices/${encodeURIComponent(id)}`, { method: "PATCH", json: changes });
+
+/** Measure and match a voice anew, from its original recording. @param {string} id */
+export const enrolVoice = (id) =>
+  request(`/api/voices/${encodeURIComponent(id)}/enrol`, { method: "POST", timeoutMs: LONG_TIMEOUT_MS });
+
+/**
+ * @param {string} id
+ * @param {{speed?: number, pitch?: number, speech_engine?: string, text?: string}} manner
  * @returns {Promise<Blob>} a WAV
  */
-export const previewVoice = (id, speed) =>
+export const previewVoice = (id, manner) =>
   request(`/api/voices/${encodeURIComponent(id)}/preview`, {
     method: "POST",
-    json: { speed },
+    json: manner,
     as: "blob",
     timeoutMs: LONG_TIMEOUT_MS,
   });
+
+/** @returns {Promise<{data: import("../types.js").SpeechEngine[]}>} */
+export const listSpeechEngines = () => request("/api/speech/engines");
+
+/**
+ * What will be said, sentence by sentence.
+ * @param {{text: string, language: string}} script
+ * @returns {Promise<import("../types.js").ScriptCheck>}
+ */
+export const checkScript = (script) =>
+  request("/api/script/check", { method: "POST", json: script, timeoutMs: LONG_TIMEOUT_MS });
+
+/** @returns {Promise<{data: import("../types.js").Reading[]}>} */
+export const listReadings = () => request("/api/dictionary");
+
+/** @param {string} term @param {string} reading */
+export const putReading = (term, reading) =>
+  request(`/api/dictionary/${encodeURIComponent(term)}`, { method: "PUT", json: { reading } });
+
+/** @param {string} term */
+export const deleteReading = (term) =>
+  request(`/api/dictionary/${encodeURIComponent(term)}`, { method: "DELETE", as: "none" });
+
+/** @returns {Promise<{data: import("../types.js").ScriptModel[], chosen: string|null}>} */
+export const listScriptModels = () => request("/api/script/models");
+
+/** @returns {Promise<{data: import("../types.js").Model[], free_bytes: number}>} */
+export const listModels = () => request("/api/models");
+
+/** @param {string} id @param {"download"|"pause"|"resume"} action */
+export const actOnModel = (id, action) =>
+  request(`/api/models/${encodeURIComponent(id)}/${action}`, { method: "POST" });
+
+/** @param {string} id */
+export const deleteModel = (id) =>
+  request(`/api/models/${encodeURIComponent(id)}`, { method: "DELETE", as: "none" });
 
 /** @returns {Promise<{data: import("../types.js").Avatar[]}>} */
 export const listAvatars = () => request("/api/avatars");

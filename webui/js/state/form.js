@@ -20,6 +20,8 @@ import { library } from "./library.js";
  * @property {number} speed
  * @property {number} pauseMs
  * @property {string} language
+ * @property {number} pitch  semitones
+ * @property {string} speechEngine
  * @property {string} engine
  * @property {string} wangpModel  "" lets the engine choose
  * @property {string} prompt
@@ -40,6 +42,8 @@ const EMPTY = {
   speed: 1,
   pauseMs: 300,
   language: "auto",
+  pitch: 0,
+  speechEngine: "auto",
   engine: "auto",
   wangpModel: "",
   prompt: "",
@@ -98,6 +102,8 @@ class Form extends EventTarget {
       speed: job.voice_settings.speed,
       pauseMs: job.voice_settings.pause_ms,
       language: job.voice_settings.language,
+      pitch: job.voice_settings.pitch ?? 0,
+      speechEngine: "auto",
       engine: job.requested_engine,
       wangpModel: job.wangp_model ?? "",
       seed: job.seed === null ? "" : String(job.seed),
@@ -131,7 +137,8 @@ class Form extends EventTarget {
       title: state.title.trim(),
       prompt: state.prompt.trim(),
       output: { aspect: state.aspect, resolution: state.resolution, subtitles: state.subtitles },
-      voice_settings: { speed: state.speed, pause_ms: state.pauseMs, language: state.language },
+      voice_settings: { speed: state.speed, pause_ms: state.pauseMs, language: state.language, pitch: state.pitch },
+      speech_engine: state.speechEngine,
       fallback: { allow: state.allowFallback },
       face_index: state.faceIndex,
       seed: state.seed ? Number(state.seed) : null,

@@ -7,6 +7,7 @@ import { hasText, isChinese, t } from "../lib/i18n.js";
 /** @typedef {import("../types.js").Avatar} Avatar */
 /** @typedef {import("../types.js").Voice} Voice */
 /** @typedef {import("../types.js").Engine} Engine */
+/** @typedef {import("../types.js").SpeechEngine} SpeechEngine */
 /** @typedef {import("../types.js").Limits} Limits */
 
 /** The service's own defaults, until it has told its limits. @type {Limits} */
@@ -19,6 +20,8 @@ class Library extends EventTarget {
   voices = [];
   /** @type {Engine[]} */
   engines = [];
+  /** @type {SpeechEngine[]} */
+  speechEngines = [];
   limits = DEFAULT_LIMITS;
 
   /** @param {Partial<Limits>} [limits] */
@@ -38,8 +41,17 @@ class Library extends EventTarget {
   }
 
   async loadEngines() {
-    this.engines = (await api.listEngines()).data;
+    [this.engines, this.speechEngines] = await Promise.all([
+      api.listEngines().then((list) => list.data),
+      api.listSpeechEngines().then((list) => list.data),
+    ]);
     this.#fire("engines");
+  }
+
+  /** Put a voice that was asked for anew in its place. @param {Voice} voice */
+  putVoice(voice) {
+    this.voices = this.voices.map((item) => (item.voice_id === voice.voice_id ? voice : item));
+    this.#fire("voices");
   }
 
   /** @param {string|null} id */

@@ -12,6 +12,9 @@ import { causeOf, hasFailed, lastFailure } from "./wording.js";
 
 /** @typedef {import("../types.js").Job} Job */
 
+/** Notices whose code says everything; the others bring details that only the service has words for. */
+const SAID_CODES = ["voice_match", "voice_clone", "voice_stand_in"];
+
 /** @param {Job} job @returns {HTMLElement[]} */
 export function jobNotices(job) {
   const boxes = [];
@@ -22,6 +25,7 @@ export function jobNotices(job) {
   }
   if (job.fallback_reason) boxes.push(fallbackBox(job));
   if (job.draft || job.notice) boxes.push(draftBox(job));
+  if (job.speech_report?.doubtful.length) boxes.push(heardBox(job.speech_report));
   return boxes;
 }
 
@@ -68,11 +72,11 @@ function draftBox(job) {
   const said = [
     job.draft && h("p", { class: "notice-title", t: "draft.title" }),
     job.draft && h("p", { t: "notice.draft" }),
-    codes.includes("voice_not_cloned") && h("p", { t: "notice.voice_not_cloned" }),
+    ...SAID_CODES.filter((code) => codes.includes(code)).map((code) => h("p", { t: `notice.${code}` })),
     codes.includes("warning") && h("p", { class: "not-in-english", t: "notice.warning" }),
   ];
   // Where the codes do not say it all, the service's own sentence does.
-  const hasMore = job.notice && (!codes.length || codes.some((code) => !["draft", "voice_not_cloned"].includes(code)));
+  const hasMore = job.notice && (!codes.length || codes.some((code) => !["draft", ...SAID_CODES].includes(code)));
   return h(
     "div",
     { class: "notice notice-draft", role: "status", "data-notice": "draft" },
@@ -84,6 +88,21 @@ function draftBox(job) {
       hasMore && h("p", { class: codes.length ? "in-english" : "", lang: "en" }, job.notice),
       hasMore && codes.length > 0 && notInEnglish(details(h("p", { lang: "en" }, job.notice))),
       job.draft && h("div", { class: "notice-actions" }, enginesButton()),
+    ),
+  );
+}
+
+/** Sentences that a recogniser heard otherwise. @param {NonNullable<Job["speech_report"]>} report */
+function heardBox(report) {
+  return h(
+    "div",
+    { class: "notice notice-draft", role: "status", "data-notice": "heard" },
+    icon("audio"),
+    h(
+      "div",
+      { class: "notice-body" },
+      h("p", { class: "notice-title", t: ["heard.title", { n: report.doubtful.length }] }),
+      h("ul", {}, ...report.doubtful.map((item) => h("li", {}, h("p", {}, item.text), h("p", { class: "quiet", t: ["heard.as", { heard: item.heard }] })))),
     ),
   );
 }

@@ -2,7 +2,7 @@
  * `<aio-options>`: the shape of the video and the engine that makes it.
  */
 import { h, fill } from "../lib/dom.js";
-import { t } from "../lib/i18n.js";
+import { isChinese, t } from "../lib/i18n.js";
 import { form } from "../state/form.js";
 import { engineTitle, library } from "../state/library.js";
 import { openEngines } from "./engines.js";
@@ -68,6 +68,8 @@ export class Options extends HTMLElement {
           step: 50,
           show: (value) => t("time.milliseconds", { ms: value }),
         }),
+        slider("pitch", "options.pitch", { min: -6, max: 6, step: 1, show: (value) => t("options.semitones", { n: value > 0 ? `+${value}` : value }) }),
+        speechEngineChoice(),
         segments("resolution", "options.resolution", [
           { value: "512p", text: "options.resolution_512" },
           { value: "720p", text: "options.resolution_720" },
@@ -79,6 +81,29 @@ export class Options extends HTMLElement {
       ),
     );
   }
+}
+
+/** Who speaks in a voice of one's own; built-in voices are always spoken by the built-in engine. */
+function speechEngineChoice() {
+  const select = h("select", { id: "speech-engine", class: "input", "aria-describedby": "speech-engine-note", onchange: () => form.set({ speechEngine: select.value }) });
+  const note = h("p", { id: "speech-engine-note", class: "quiet" });
+  const update = () => {
+    const options = library.speechEngines.map((engine) =>
+      h("option", { value: engine.name }, `${isChinese() ? engine.title_zh : engine.title_en} · ${t(`engine.state_${engine.state}`)}`),
+    );
+    fill(select, h("option", { value: "auto" }, t("engine.auto")), ...options);
+    const wanted = form.value.speechEngine;
+    const engine = library.speechEngines.find((item) => item.name === wanted);
+    if (wanted !== "auto" && !engine && library.speechEngines.length) form.set({ speechEngine: "auto" });
+    select.value = form.value.speechEngine;
+    fill(note, engine && !engine.ready ? (engine.fix ?? engine.reason ?? "") : t("options.speech_engine_note"));
+    if (engine && !engine.ready) note.lang = "en";
+    else note.removeAttribute("lang");
+  };
+  onFields(["speechEngine"], update);
+  library.addEventListener("engines", update);
+  document.addEventListener("localechange", update);
+  return h("div", { class: "field" }, h("label", { class: "field-label", for: "speech-engine", t: "options.speech_engine" }), select, note);
 }
 
 /** The engine, each with its state, and what to do when the chosen one is not ready. */

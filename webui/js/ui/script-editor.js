@@ -7,6 +7,9 @@ import { duration, number } from "../lib/format.js";
 import { countCharacters, estimateSeconds, guessLanguage } from "../lib/text.js";
 import { form } from "../state/form.js";
 import { displayName, library } from "../state/library.js";
+import { icon } from "./icons.js";
+import { ScriptCheckPanel } from "./script-check.js";
+import { openScriptWriter } from "./script-writer.js";
 import { defaultVoice } from "./voices.js";
 
 /** From this share of the limit on, the counter names the limit. */
@@ -24,12 +27,22 @@ export class ScriptEditor extends HTMLElement {
   });
   #count = h("span", { id: "script-count" });
   #example = h("button", { type: "button", class: "link-button", t: "script.example" });
+  #write = h("button", { type: "button", class: "button button-small", t: "writer.open", onclick: () => openScriptWriter() }, icon("pen"));
+  #check = h("button", { type: "button", class: "button button-small", t: "check.open", onclick: () => void this.#checks.open() }, icon("check"));
+  #checks = new ScriptCheckPanel();
   #hint = h("div", { id: "script-hint", class: "script-hint" });
 
   connectedCallback() {
     this.classList.add("script");
     this.#text.value = form.value.script;
-    fill(this, this.#text, h("div", { class: "script-foot quiet" }, this.#count, this.#example), this.#hint);
+    fill(
+      this,
+      this.#text,
+      h("div", { class: "script-foot quiet" }, this.#count, this.#example),
+      h("div", { class: "script-tools" }, this.#write, this.#check),
+      this.#hint,
+      this.#checks.element,
+    );
     this.#text.addEventListener("input", () => form.set({ script: this.#text.value }));
     this.#example.addEventListener("click", () => {
       form.set({ script: t(`script.example_${library.voice(form.value.voiceId)?.language ?? "en"}`) });
@@ -54,6 +67,7 @@ export class ScriptEditor extends HTMLElement {
     const over = size > most;
     this.#text.setAttribute("aria-invalid", String(over));
     this.#example.hidden = script.trim() !== "";
+    this.#check.hidden = script.trim() === "";
     if (size === 0) bindText(this.#count, "script.count_empty");
     else if (size > most * NEAR_LIMIT)
       bindText(this.#count, "script.count_of", { n: number(size), max: number(most) });

@@ -9,6 +9,7 @@ import { announce } from "./announce.js";
 import { acceptFiles } from "./file-drop.js";
 import { icon } from "./icons.js";
 import { asProblem, details, problemBox } from "./problem.js";
+import { similarityBadge, voiceReport } from "./voice-report.js";
 
 export function openVoiceClone() {
   const dialog = new CloneDialog();
@@ -103,22 +104,26 @@ class CloneDialog {
     }
   }
 
-  /** @param {import("../types.js").VoiceCloned} voice */
+  /** What was found in the recording stays to be read. @param {import("../types.js").VoiceCloned} voice */
   #showDone(voice) {
-    if (!voice.notice) {
-      this.element.close();
-      return;
-    }
-    // There is something to know before the voice is used: stay open until it is read.
     fill(
       this.#outcome,
       h(
         "div",
         { class: "notice notice-draft", role: "status" },
         icon("info"),
-        h("div", { class: "notice-body" }, h("p", { class: "notice-title", t: ["clone.done", { name: voice.name }] }), h("p", { t: "notice.voice_not_cloned" }), details(h("p", { lang: "en" }, voice.notice))),
+        h(
+          "div",
+          { class: "notice-body" },
+          h("p", { class: "notice-title", t: ["clone.done", { name: voice.name }] }),
+          h("p", {}, h("span", { t: "voice.match" }), " ", similarityBadge(voice.similarity)),
+          h("p", { t: "voice.match_note" }),
+          voice.notice && details(h("p", { lang: "en" }, voice.notice)),
+        ),
       ),
+      voiceReport(voice.report),
     );
+    for (const part of [this.#drop, this.#name.parentElement, this.#consent.parentElement]) part?.remove();
     const done = h("button", { type: "button", class: "button button-primary", t: "dialog.done", onclick: () => this.element.close() });
     this.#submit.replaceWith(done);
     this.#why.hidden = true;

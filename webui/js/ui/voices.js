@@ -11,6 +11,8 @@ import { confirmLoss } from "./confirm.js";
 import { icon } from "./icons.js";
 import { asProblem, problemBox } from "./problem.js";
 import { openVoiceClone } from "./voice-clone.js";
+import { openVoiceDetails } from "./voice-details.js";
+import { similarityBadge } from "./voice-report.js";
 
 /** @typedef {import("../types.js").Voice} Voice */
 
@@ -112,8 +114,15 @@ export class Voices extends HTMLElement {
         input,
         h("span", { class: "voice-dot" }),
         h("span", { class: "voice-name" }, name),
-        voice.gender && h("span", { class: "quiet", t: `voices.${voice.gender}` }),
+        ["female", "male"].includes(voice.gender ?? "") && h("span", { class: "quiet", t: `voices.${voice.gender}` }),
+        similarityBadge(voice.similarity ?? null),
       ),
+      !voice.builtin &&
+        h(
+          "button",
+          { type: "button", class: "icon-button", tLabel: ["voices.details", { name }], onclick: () => openVoiceDetails(voice) },
+          icon("info"),
+        ),
       !voice.builtin &&
         h(
           "button",
@@ -166,7 +175,8 @@ export class Voices extends HTMLElement {
     this.#redrawPlay(voice.voice_id);
     announce(t("voices.preparing"));
     try {
-      const wav = await previewVoice(voice.voice_id, form.value.speed);
+      const { speed, pitch } = form.value;
+      const wav = await previewVoice(voice.voice_id, { speed, pitch });
       if (this.#playing !== voice.voice_id) return;
       this.#loaded = URL.createObjectURL(wav);
       this.#player.src = this.#loaded;
