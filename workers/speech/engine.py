@@ -6,9 +6,10 @@ sentence is in memory at a time.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,17 @@ from workers.handler import Task, TaskContext, TaskError
 from workers.speech.cache import ClipCache
 from workers.speech.install import FIX, model_path, verified_manifest
 from workers.speech.kokoro import SAMPLE_RATE, Kokoro, Voice
-from workers.speech.narration import EDGE_SAMPLES, Narration, lines_of, nothing_to_say, read_narration
+from workers.speech.match.profile import MATCHED_NAME
+from workers.speech.match.profile import load as load_profile
+from workers.speech.match.task import Matcher
+from workers.speech.narration import (
+    EDGE_SAMPLES,
+    Narration,
+    lines_of,
+    nothing_to_say,
+    number,
+    read_narration,
+)
 from workers.speech.stopping import SynthesisStopped
 from workers.speech.synthesis import SpokenSentence, Synthesiser
 from workers.speech.text.aligned import Unit
@@ -30,15 +41,19 @@ ENGINE = "kokoro-82m-int8"
 # The second take of a sentence that was not understood: slower by an amount nobody notices, but with other durations
 # and so other sounds throughout.
 AGAIN_SPEED = 0.93
+# An octave: further away no voice is left.
+MAX_PITCH = 12.0
 _WARM_SYMBOLS = "həlˈO."
 
 
 @dataclass(frozen=True)
 class SpeechRequest:
-    """A checked speech task."""
+    """A checked speech task. `voice_for`: who speaks sentences in a language; `british`: how English is read."""
 
     narration: Narration
-    voice: Voice
+    voice_name: str
+    voice_for: Callable[[Language], Voice]
+    british: bool
 
 
 class SpeechEngine:
@@ -59,6 +74,8 @@ class SpeechEngine:
         self._model = Kokoro(model_path(models_dir), vocabulary, threads=threads)
         self._model_sha256 = manifest.model_sha256
         self._cache_dir = cache_dir
+        self._assets = assets
+        self._matcher: Matcher | None = None
 
     def warm(self) -> None:
         """Say one short word, so that the first sentence does not pay for first allocations."""
@@ -72,7 +89,7 @@ class SpeechEngine:
         synthesiser = Synthesiser(self._model, self._model_sha256, ClipCache(self._cache_dir, warn=warn))
         wav_path = task.output_dir / "speech.wav"
         timings_path = task.output_dir / "timings.json"
-        head = {"engine": ENGINE, "voice": request.voice.name, "language": request.narration.language}
+        head = {"engine": ENGINE, "voice": request.voice_name, "language": request.narration.language}
         spoken_count = cached_count = pause = 0
         with (
             WavWriter(wav_path) as wav,
@@ -81,11 +98,9 @@ class SpeechEngine:
             for done, line in enumerate(sentences):
                 context.raise_if_cancelled()
                 context.progress(done / len(sentences), "Speaking", step=done, steps=len(sentences))
-                units = self._reader.read(
-                    line.text, line.language, british=request.voice.name.startswith("b")
-                )
+                units = self._reader.read(line.text, line.language, british=request.british)
                 again = spoken_count in request.narration.again
-                spoken = self._speak(synthesiser, units, request, context, again=again)
+                spoken = self._speak(synthesiser, units, line.language, request, context, again=again)
                 if spoken is None:
                     continue
                 wav.silence(pause if spoken_count else EDGE_SAMPLES)
@@ -114,22 +129,50 @@ class SpeechEngine:
         self,
         synthesiser: Synthesiser,
         units: list[Unit],
+        language: Language,
         request: SpeechRequest,
         context: TaskContext,
         *,
         again: bool,
     ) -> SpokenSentence | None:
         speed = request.narration.speed * (AGAIN_SPEED if again else 1.0)
+        voice = request.voice_for(language)
         try:
-            return synthesiser.speak(units, request.voice, speed=speed, cancelled=lambda: context.cancelled)
+            return synthesiser.speak(units, voice, speed=speed, cancelled=lambda: context.cancelled)
         except SynthesisStopped:
             context.raise_if_cancelled()
             raise TaskError("internal_error", "Speaking was interrupted.", retryable=True) from None
 
+    @property
+    def matcher(self) -> Matcher:
+        """What matches voices with this model; loaded when first asked for."""
+        if self._matcher is None:
+            self._matcher = Matcher(self._assets, self._model, self._voices)
+        return self._matcher
+
     def _check(self, task: Task) -> SpeechRequest:
-        voice = self._voices.get(str(task.params.get("voice", "")))
-        fallback: Language = next(language for language in LANGUAGES if language == voice.language)
-        return SpeechRequest(read_narration(task, fallback), voice)
+        name = str(task.params.get("voice", ""))
+        pitch = 2.0 ** (number(task.params, "pitch", 0.0, -MAX_PITCH, MAX_PITCH) / 12.0)
+        offered = {preset.name: preset.language for preset in self._voices.presets}
+        if "profile" not in task.inputs:
+            preset = self._voices.get(name)
+            voice = replace(preset, f0_gain=preset.f0_gain * pitch)
+            narration = read_narration(task, _language(voice.language))
+            return SpeechRequest(narration, name, lambda _: voice, british=name.startswith("b"))
+        matched = load_profile(task.inputs["profile"])
+        hint = name if name in offered else ""
+
+        @functools.cache
+        def voice_for(language: Language) -> Voice:
+            own = matched.voice(language, self._voices, self.matcher.space, hint)
+            return replace(own, f0_gain=own.f0_gain * pitch)
+
+        narration = read_narration(task, _language(offered.get(hint, "")))
+        return SpeechRequest(narration, MATCHED_NAME, voice_for, british=hint.startswith("b"))
+
+
+def _language(code: str) -> Language:
+    return next((language for language in LANGUAGES if language == code), LANGUAGES[0])
 
 
 def _warner(context: TaskContext) -> Callable[[str], None]:

@@ -54,6 +54,8 @@ class SpeechHandler:
         """Do one task. Raises TaskError with a code of the product."""
         if task.task == "speech":
             return self._ready_engine().run(task, context)
+        if task.task == "voice_match":
+            return self._ready_engine().matcher.run(task, context)
         if task.task == "voice_probe":
             from workers.speech.probe import run_probe
 
