@@ -28,8 +28,8 @@ ALL_CODES = {str(code) for code in ErrorCode} | PAGE_CODES
 _CHECKS = (ROOT / "workers" / "draft" / "portrait_checks.py").read_text(encoding="utf-8")
 PORTRAIT_WARNINGS = set(re.findall(r"""warn\(\s*"([a-z_]+)\"""", _CHECKS))
 # What the voice doctor may find, and why a reading is doubtful: the words of the speech worker.
-_DOCTOR = (ROOT / "workers" / "speech" / "enrol" / "doctor.py").read_text(encoding="utf-8")
-FINDINGS = set(re.findall(r'"([a-z_]+)"', _DOCTOR.partition("FINDING_CODES = (")[2].partition(")")[0]))
+_ENROL = (ROOT / "workers" / "speech" / "enrol" / "findings.py").read_text(encoding="utf-8")
+FINDINGS = set(re.findall(r'"([a-z_]+)"', _ENROL.partition("FINDING_CODES = (")[2].partition(")")[0]))
 DOUBTS = {"polyphone", "unknown_word", "mixed", "number"}
 
 # Keys that scripts build from a word: the prefix in the script, and every word that can follow.
