@@ -153,7 +153,9 @@ async def test_a_topic_without_a_language_model_is_not_made_up(tmp_path: Path) -
         for mode in ("auto", "ai"):
             view = await studio.wait_for(await studio.submit(script_mode=mode, script_input="cats"))
             assert (view["status"], view["error"]["code"]) == ("failed", "script_model_missing")
-            assert view["error"]["hint"]
+            for way in ("Ollama", "SCRIPT_API_URL", "POST /api/models/script-qwen/download"):
+                assert way in view["error"]["hint"]
+        assert studio.speech.seen == []
 
 
 async def test_the_documents_example_adapter_runs_and_ends_without_output(tmp_path: Path) -> None:

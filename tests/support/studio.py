@@ -72,7 +72,9 @@ def job_body(**changes: Any) -> dict[str, Any]:
 
 def settings_in(folder: Path, **changes: Any) -> Settings:
     """Settings that read neither the machine's environment file nor its data."""
-    return load_settings(folder / "no.env", data_dir=folder / "data", logs_dir=folder / "logs", **changes)
+    # What writes scripts on a developer's own computer has no part in a test.
+    options = {"script_discovery": False, **changes}
+    return load_settings(folder / "no.env", data_dir=folder / "data", logs_dir=folder / "logs", **options)
 
 
 @contextlib.asynccontextmanager
