@@ -1,7 +1,8 @@
 """How far a running job is: stage fractions become one percentage, written no oftener than it matters.
 
 Runs in the service process. Engines report often; a row is written for each point gained, at most four a
-second. The row is the only copy: whoever reads the job or its events sees the same figure, never a lower one.
+second, and now and then for a new message alone: a stage of two points may take a minute. The row is the only copy:
+whoever reads the job or its events sees the same figure, never a lower one.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ SPANS: dict[StageName, tuple[float, float]] = {
 # points only, a job writes at most a hundred of these rows.
 WRITE_EVERY_S = 0.25
 WRITE_EVERY_POINTS = 1.0
+# A new message without a point: soon enough to show that something goes on (a model loads, a text grows), and so
+# often in one stage, because its rows are kept.
+MESSAGE_EVERY_S = 1.0
+MESSAGES_PER_STAGE = 60
 # An estimate from less than this much of a stage is a guess and is not shown.
 ETA_AFTER_FRACTION = 0.05
 
@@ -40,6 +45,8 @@ class StageProgress:
         self._started_s = clock.monotonic_s()
         self._percent = max(floor, self._low)
         self._message = ""
+        self._written_message = ""
+        self._messages_left = MESSAGES_PER_STAGE
         self._written_at_s = float("-inf")
         self._written = self._percent
         self._writing: asyncio.Task[None] | None = None
@@ -52,12 +59,14 @@ class StageProgress:
         if message:
             self._message = message
         now_s = self._clock.monotonic_s()
-        due = (
-            now_s - self._written_at_s >= WRITE_EVERY_S
-            and self._percent - self._written >= WRITE_EVERY_POINTS
+        since_s = now_s - self._written_at_s
+        has_gained = since_s >= WRITE_EVERY_S and self._percent - self._written >= WRITE_EVERY_POINTS
+        says_more = (
+            since_s >= MESSAGE_EVERY_S and self._message != self._written_message and self._messages_left > 0
         )
-        if due and (self._writing is None or self._writing.done()):
-            self._written_at_s, self._written = now_s, self._percent
+        if (has_gained or says_more) and (self._writing is None or self._writing.done()):
+            self._messages_left -= 0 if has_gained else 1
+            self._written_at_s, self._written, self._written_message = now_s, self._percent, self._message
             writing = self._write(self._percent, self._message, self._eta(fraction, now_s))
             self._writing = asyncio.ensure_future(writing)
 
