@@ -36,12 +36,15 @@ from backend.services.event_stream import EventService
 from backend.services.failure_desk import FailureDesk
 from backend.services.file_keeper import FileKeeper
 from backend.services.finish_service import FinishService
+from backend.services.hearing import WORKER_NAME as RECOGNISER
+from backend.services.hearing import wire_hearing
 from backend.services.housekeeper import Housekeeper
 from backend.services.job_service import JobService
 from backend.services.local_executor import LocalExecutor
 from backend.services.model_catalogue import ModelCatalogue
 from backend.services.model_service import ModelService
 from backend.services.model_wiring import wire_models
+from backend.services.openai_speech import OpenAISpeech
 from backend.services.portrait_fetch import Fetcher
 from backend.services.portrait_probe import PortraitProbe
 from backend.services.retention import Limits, Retention
@@ -72,7 +75,7 @@ ASSETS_DIR = BUNDLE_DIR / "assets"
 # As on the packages of disks.
 BYTES_PER_GB = 10**9
 # Handler package to the name people see.
-CPU_WORKERS = {"speech": "Speech", "draft": "Draft (CPU)", "writer": "Writer (CPU)"}
+CPU_WORKERS = {"speech": "Speech", "draft": "Draft (CPU)", "writer": "Writer (CPU)", RECOGNISER: "Recogniser"}
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ class Services:
     speaker: VoiceSpeaker
     speech: SpeechRouter
     models: ModelService
+    openai: OpenAISpeech
     avatars: AvatarService
     batches: BatchService
     webhooks: WebhookService
@@ -170,9 +174,7 @@ async def running_services(
             max_bytes=settings.max_audio_mib << 20,
             on_death=on_death,
         )
-        models = await wire_models(
-            settings, store, ASSETS_DIR, catalogue=catalogue, on_death=on_death
-        )
+        models = await wire_models(settings, store, ASSETS_DIR, catalogue=catalogue, on_death=on_death)
         stack.push_async_callback(models.stop)
         services, dispatcher = _wire(
             settings,
@@ -277,6 +279,7 @@ def _wire(
             voices=voices,
             router=voice.router,
             speech=voice.speech,
+            hearing=wire_hearing(workers[RECOGNISER], settings),
             deadline_s=settings.job_deadline_s,
         ),
         finish=FinishService(ffmpeg, ASSETS_DIR),
@@ -342,6 +345,13 @@ def _wire(
         speaker=voice.speaker,
         speech=voice.router,
         models=models,
+        openai=OpenAISpeech(
+            voices=voice.library,
+            speaker=voice.speaker,
+            router=voice.router,
+            ffmpeg=ffmpeg.binary,
+            max_chars=settings.max_script_chars,
+        ),
         avatars=avatars,
         batches=batches,
         webhooks=webhooks,

@@ -22,14 +22,15 @@ from backend.engines.worker_types import ProgressUpdate, TaskRequest
 from backend.models.codes import ErrorCode
 from backend.models.errors import EngineFailure
 from backend.utils.clock import iso_from_ms
+from backend.utils.config import BASE_DIR, Settings
 from backend.utils.logger import app_logger
 
 HearBack = Literal["auto", "on", "off"]
 # Speaks these sentences in another way, all others as before, into the directory that is given.
 SpeakAgain = Callable[[frozenset[int], Path, Report], Awaitable[Speech]]
 
-# Handler package and name for people.
-WORKER_NAME, WORKER_TITLE = "listen", "Recogniser"
+# Its handler package.
+WORKER_NAME = "listen"
 # Where workers/listen/install.py puts the model and what it writes last, below data/models.
 _MANIFEST = ("whisper-base", "manifest.json")
 # The environment that `--with-recogniser` makes beside the service's own.
@@ -135,6 +136,16 @@ class HearingService:
         return Heard(chosen, heard)
 
 
+def wire_hearing(worker: EngineWorker, settings: Settings) -> HearingService:
+    """As the settings say."""
+    return HearingService(
+        worker,
+        mode=settings.hear_back,
+        models_dir=settings.models_dir,
+        python=recogniser_python(BASE_DIR),
+    )
+
+
 @dataclass(frozen=True)
 class _Listening:
     """The listening side of one stage."""
@@ -215,14 +226,16 @@ def told(report: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def notice_of(report: Mapping[str, Any]) -> dict[str, str] | None:
-    """What a person should know about a finished job; None when all was understood."""
+def notice_of(report: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """What a person should know about a finished job; None when nobody listened or all was understood."""
+    if report is None:
+        return None
     if report.get("failed"):
         return {
             "code": "speech_not_heard",
             "message": "The speech could not be checked by the recogniser; see speech_report.",
         }
-    count = len(report["doubtful"])
+    count = int(report.get("doubtful_count", len(report["doubtful"])))
     if not count:
         return None
     sentences = "One sentence" if count == 1 else f"{count} sentences"

@@ -9,12 +9,22 @@ from backend.models.codes import StageName
 from backend.models.job import JobCreate
 from backend.models.records import AttemptOutcome, JobView
 from backend.services.engine_router import AUTO, DRAFT_ENGINES
+from backend.services.hearing import notice_of
 from backend.services.speech_router import MATCH_TITLES, SpeechRouter
-from backend.services.speech_stage import spoken_by
+from backend.services.speech_stage import REPORT_KEY, spoken_by
 from backend.services.stage_io import AUDIO_FILE
 
 # Callers switch on these; docs/api.md lists them.
-NOTICE_CODES = ("draft", "voice_match", "voice_clone", "voice_stand_in", "voice_fallback", "warning")
+NOTICE_CODES = (
+    "draft",
+    "voice_match",
+    "voice_clone",
+    "voice_stand_in",
+    "voice_fallback",
+    "speech_doubtful",
+    "speech_not_heard",
+    "warning",
+)
 DRAFT_NOTICE = "This is a draft made on the CPU. A GPU engine makes the final video: see Engines, then retry the job with it."
 MATCH_NOTICE = f"{MATCH_TITLES[0]}: a built-in voice was shaped after the sample. It is not a clone of the speaker's voice."
 STAND_IN_NOTICE = "A built-in voice speaks in the place of your own: there is no match of its sample."
@@ -30,6 +40,9 @@ def notices(
     if view.job.selected_engine in DRAFT_ENGINES:
         found.append({"code": "draft", "message": DRAFT_NOTICE})
     found += _of_the_voice(view, request, is_own=is_own, router=router)
+    sound = view.artifact(AUDIO_FILE)
+    heard = notice_of(sound.file.meta.get(REPORT_KEY)) if sound else None
+    found += [heard] if heard else []
     found += [{"code": "warning", "message": text} for text in warnings]
     return found
 

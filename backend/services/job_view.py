@@ -13,6 +13,7 @@ from backend.utils.clock import iso_from_ms
 ARTIFACT_KEYS = {
     "audio": "audio.wav",
     "timings": "timings.json",
+    "speech_report": "speech_report.json",
     "subtitles_srt": "subtitles.srt",
     "subtitles_vtt": "subtitles.vtt",
     "thumbnail": "thumbnail.jpg",

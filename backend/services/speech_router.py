@@ -137,6 +137,11 @@ class SpeechRouter:
         engine = self._registry.get(name)
         return engine.title_en if engine else name
 
+    def is_clone(self, name: str) -> bool:
+        """Whether this engine clones voices; False for one that is not registered."""
+        engine = self._registry.get(name)
+        return engine is not None and engine.is_clone
+
     def is_installed(self, name: str) -> bool:
         engine = self._registry.get(name)
         return engine is not None and engine.readiness().is_installed

@@ -1,6 +1,6 @@
 """The `speech` stage of a job: text and voice become `audio.wav` and `timings.json`. Runs in the service process.
 
-In order: the plan of engines, the voice's files, speaking, keeping. Which engine's turn it is, is read from the
+In order: the plan of engines, the voice's files, speaking, hearing back (hearing.py), keeping. Which engine's turn it is, is read from the
 job's hops; who spoke and how is kept with the row of the sound, so that retries and the last stage know it.
 """
 
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from backend.engines.speech.base import DictionaryEntry, Speech, SpeechOrder
@@ -15,12 +17,15 @@ from backend.models.file_records import FileRecord
 from backend.models.job import JobCreate
 from backend.models.records import JobView
 from backend.services.file_keeper import FileKeeper
+from backend.services.hearing import HearingService, spoken_part, told
 from backend.services.speech_router import SpeechPlan, SpeechRouter
 from backend.services.speech_service import SpeechService, resolve_language
 from backend.services.stage_io import (
     AUDIO_FILE,
     SCRIPT_FILE,
+    SPEECH_REPORT_FILE,
     TIMINGS_FILE,
+    Report,
     StageInput,
     StageOutput,
     artifact_path,
@@ -43,6 +48,7 @@ class SpeechStage:
         voices: VoiceService,
         router: SpeechRouter,
         speech: SpeechService,
+        hearing: HearingService,
         deadline_s: float,
     ) -> None:
         self._store = store
@@ -50,6 +56,7 @@ class SpeechStage:
         self._voices = voices
         self._router = router
         self._speech = speech
+        self._hearing = hearing
         self._deadline_s = deadline_s
 
     async def plan(self, view: JobView, request: JobCreate) -> SpeechPlan:
@@ -71,9 +78,18 @@ class SpeechStage:
         """Have `engine` speak, and keep what it leaves."""
         given.report(None, "Synthesising speech")
         order = await self._order(given)
-        speech = await self._speech.speak(
-            engine,
-            order,
+        if not self._hearing.is_wanted(is_clone=self._router.is_clone(engine)):
+            speech = await self._speak(given, engine, order, given.work_dir, given.report)
+            return await self._keep(given.view.job.job_id, speech, self._meta(given, engine, speech))
+        speech = await self._speak(given, engine, order, given.work_dir, spoken_part(given.report))
+
+        async def again(sentences: frozenset[int], work_dir: Path, report: Report) -> Speech:
+            await asyncio.to_thread(work_dir.mkdir, parents=True, exist_ok=True)
+            return await self._speak(given, engine, replace(order, again=sentences), work_dir, report)
+
+        heard = await self._hearing.hear_back(
+            speech,
+            again,
             job_id=given.view.job.job_id,
             attempt=given.attempt,
             work_dir=given.work_dir,
@@ -81,9 +97,30 @@ class SpeechStage:
             report=given.report,
             cancelled=given.cancelled,
         )
+        meta = {**self._meta(given, engine, heard.speech), REPORT_KEY: told(heard.report)}
+        output = await self._keep(given.view.job.job_id, heard.speech, meta)
+        whole = json.dumps({"version": 1, **heard.report}, ensure_ascii=False, indent=1).encode()
+        kept = await self._files.keep_bytes(given.view.job.job_id, SPEECH_REPORT_FILE, whole)
+        return StageOutput((*output.files, (SPEECH_REPORT_FILE, kept)))
+
+    async def _speak(
+        self, given: StageInput, engine: str, order: SpeechOrder, work_dir: Path, report: Report
+    ) -> Speech:
+        return await self._speech.speak(
+            engine,
+            order,
+            job_id=given.view.job.job_id,
+            attempt=given.attempt,
+            work_dir=work_dir,
+            deadline_s=self._deadline_s,
+            report=report,
+            cancelled=given.cancelled,
+        )
+
+    def _meta(self, given: StageInput, engine: str, speech: Speech) -> dict[str, Any]:
         is_stand_in = speech.manner == "preset" and self._voices.is_own(given.request.voice_id)
         manner = "stand_in" if is_stand_in else speech.manner
-        return await self._keep(given.view.job.job_id, speech, {ENGINE_KEY: engine, MANNER_KEY: manner})
+        return {ENGINE_KEY: engine, MANNER_KEY: manner}
 
     async def _order(self, given: StageInput) -> SpeechOrder:
         options = given.request.voice_settings

@@ -19,6 +19,7 @@ SCRIPT_FILE = "script.json"
 PORTRAIT_FILE = "portrait.png"
 AUDIO_FILE = "audio.wav"
 TIMINGS_FILE = "timings.json"
+SPEECH_REPORT_FILE = "speech_report.json"
 SILENT_FILE = "silent.mp4"
 RESULT_FILE = "video.mp4"
 

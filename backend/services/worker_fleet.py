@@ -14,9 +14,11 @@ from backend.engines.supervisor import WorkerSupervisor
 from backend.engines.worker_lanes import WorkerLanes
 from backend.engines.worker_port import EngineWorker
 from backend.engines.worker_types import WorkerSpec
+from backend.services.hearing import WORKER_NAME as RECOGNISER
+from backend.services.hearing import recogniser_python
 from backend.storage.workers import WorkersRepository
 from backend.utils.clock import Clock
-from backend.utils.config import BUNDLE_DIR, Settings, worker_environment
+from backend.utils.config import BASE_DIR, BUNDLE_DIR, Settings, worker_environment
 from backend.utils.logger import app_logger, worker_logger
 
 # Loading Kokoro or the face models from a slow disk; a GPU engine has its own figure.
@@ -80,21 +82,14 @@ async def sweep_left_overs(workers: WorkersRepository, boot_id: str) -> None:
 
 
 def cpu_worker(
-    name: str,
-    title: str,
-    settings: Settings,
-    *,
-    ffmpeg: Path,
-    clock: Clock,
-    notes: WorkerNotes,
-    python: Path | None = None,
+    name: str, title: str, settings: Settings, *, ffmpeg: Path, clock: Clock, notes: WorkerNotes
 ) -> EngineWorker:
-    """A worker on this computer's processor: `workers/<name>/handler.py`, in the service's own venv unless `python`
-    is the interpreter of another one."""
+    """A worker on this computer's processor: `workers/<name>/handler.py`, in the service's own venv; the recogniser
+    in its own, and nobody asks it before that is there."""
     spec = WorkerSpec(
         name=name,
         title=title,
-        python=python or Path(sys.executable),
+        python=recogniser_python(BASE_DIR) if name == RECOGNISER else Path(sys.executable),
         handler=f"workers.{name}.handler",
         host_script=BUNDLE_DIR / "workers" / "host.py",
         work_dir=settings.work_dir,
@@ -109,7 +104,7 @@ def cpu_worker(
         start_timeout_s=CPU_START_TIMEOUT_S,
         idle_unload_s=settings.worker_idle_unload_s,
     )
-    if name == WRITER or python is not None:
+    if name in {WRITER, RECOGNISER}:
         # One process, gone soon: a second model, or one that stays, is memory that the video engines need.
         return WorkerSupervisor(
             replace(spec, idle_unload_s=min(SPARE_IDLE_S, settings.worker_idle_unload_s or SPARE_IDLE_S)),

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
@@ -87,6 +87,11 @@ class Settings(BaseSettings):
     keep_jobs: int = Field(2000, ge=0, le=1_000_000, description="Ended jobs that are kept; 0: any number")
     disk_budget_gb: float = Field(
         0, ge=0, le=1_000_000, description="Room for videos and their intermediate files, GB; 0: no limit"
+    )
+
+    # who checks speech
+    hear_back: Literal["auto", "on", "off"] = Field(
+        "auto", description="Whether a recogniser hears speech back; auto: that of engines that clone voices"
     )
 
     # who writes scripts

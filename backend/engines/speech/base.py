@@ -53,7 +53,8 @@ class SpeechOrder:
     """What to say and how.
 
     `language` is auto, zh, en or ja; `speed` 0.5 to 2, 1 as the voice speaks; `pitch` in semitones, -12 to 12;
-    `pause_ms` between paragraphs; `voice` the name of a preset of the built-in engine, or files of one's own.
+    `again`: sentences, by their index in timings.json, to be spoken in another way than at first, always the same
+    other way; `pause_ms` between paragraphs; `voice` the name of a preset of the built-in engine, or files of one's own.
     """
 
     text: str
@@ -64,6 +65,7 @@ class SpeechOrder:
     pause_ms: int = 300
     dictionary: tuple[DictionaryEntry, ...] = ()
     seed: int = 0
+    again: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,7 @@ class BuiltinSpeechEngine(BaseSpeechEngine):
                     "speed": order.speed,
                     "pitch": order.pitch,
                     "pause_ms": order.pause_ms,
+                    **({"again": sorted(order.again)} if order.again else {}),
                 },
                 output_dir=output_dir,
                 deadline_s=deadline_s,
