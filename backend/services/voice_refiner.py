@@ -22,6 +22,7 @@ from backend.utils.logger import app_logger
 
 # A refinement that kills its worker or never ends is not begun a fourth time.
 MAX_TRIES = 3
+WORN_REASON = f"It could not be refined: the service ended in the middle of it {MAX_TRIES} times."
 # A store that is busy, or a worker that just failed, is asked again after this pause.
 RETRY_S = 30.0
 # How soon a stop may be: the worker is asked to cancel, and ended with the others when it does not.
@@ -88,9 +89,13 @@ class VoiceRefiner:
             self._on_death(error)
 
     async def _loop(self) -> None:
+        is_first = True
         while not self._stopping:
             self._wake.clear()
             try:
+                if is_first:
+                    await self._store.voices.note_worn(most_tries=MAX_TRIES, reason=WORN_REASON)
+                    is_first = False
                 voice = await self._store.voices.next_to_refine(most_tries=MAX_TRIES)
                 if voice is None:
                     await self._wake.wait()

@@ -64,6 +64,10 @@ _NOTE_REASON = """
 UPDATE voices SET match_reason = :reason
 WHERE voice_id = :voice_id AND match_state = 'fast' AND reference_file_id = :reference
 """
+_NOTE_WORN = """
+UPDATE voices SET match_reason = :reason
+WHERE match_state = 'fast' AND deleted_at IS NULL AND match_tries >= :most_tries AND match_reason IS NULL
+"""
 _DELETE = "UPDATE voices SET deleted_at = :now WHERE voice_id = :voice_id AND deleted_at IS NULL RETURNING *"
 _FILE_COLUMNS = ("file_id", "reference_file_id", "profile_file_id")
 
@@ -239,6 +243,11 @@ class VoicesRepository:
         """Why a fast match goes no further, as a sentence."""
         params = {"voice_id": voice_id, "reference": reference_file_id, "reason": reason}
         await self._db.write(lambda transaction: transaction.run(_NOTE_REASON, params))
+
+    async def note_worn(self, *, most_tries: int, reason: str) -> None:
+        """Give a reason to fast matches whose refinement was begun so often and never ended."""
+        params = {"most_tries": most_tries, "reason": reason}
+        await self._db.write(lambda transaction: transaction.run(_NOTE_WORN, params))
 
     async def set_refined(
         self, voice_id: str, match: NewMatch, *, reference_file_id: str

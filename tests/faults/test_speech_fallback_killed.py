@@ -1,4 +1,4 @@
-"""A job that fell back to another speech engine goes on with that one after the service was killed."""
+"""What speech and voices have reached survives a kill: the place in a plan of engines, the refinement of a match."""
 
 from __future__ import annotations
 
@@ -47,3 +47,30 @@ def test_the_place_in_the_plan_survives_a_kill(
     assert hops[-1] == ("builtin", "succeeded")
     assert f"It ends with {code}." in view["fallback_reason"]
     assert "voice_fallback" in view["notice_codes"]
+
+
+def match_of(alive: Life, voice_id: str) -> dict[str, object]:
+    found: dict[str, object] = alive.http.get(f"/api/voices/{voice_id}").json()["match"]
+    return found
+
+
+def test_a_refinement_that_died_with_the_service_is_begun_again(tmp_path: Path) -> None:
+    with life(tmp_path, "--die", "sql:UPDATE voices SET match_state:1") as first:
+        voice_id = cloned_voice(first, tmp_path)
+        first.dies_of_itself()
+    with life(tmp_path) as second:
+        second.until(lambda: match_of(second, voice_id)["state"] == "refined", "the refined match")
+
+
+def test_a_refinement_that_always_kills_is_not_begun_for_ever(tmp_path: Path) -> None:
+    voice_id = ""
+    for _ in range(3):
+        with life(tmp_path, "--die", "sql:UPDATE voices SET match_state:1") as alive:
+            voice_id = voice_id or cloned_voice(alive, tmp_path)
+            alive.dies_of_itself()
+    with life(tmp_path) as last:
+        match = last.until(
+            lambda: match_of(last, voice_id)["reason"] and match_of(last, voice_id), "the reason"
+        )
+    assert match["state"] == "fast", "what there is goes on speaking"
+    assert "3 times" in str(match["reason"])
