@@ -22,6 +22,7 @@ from workers.speech.match.profile import load as load_profile
 from workers.speech.match.task import Matcher
 from workers.speech.narration import (
     EDGE_SAMPLES,
+    Line,
     Narration,
     lines_of,
     nothing_to_say,
@@ -98,12 +99,12 @@ class SpeechEngine:
             for done, line in enumerate(sentences):
                 context.raise_if_cancelled()
                 context.progress(done / len(sentences), "Speaking", step=done, steps=len(sentences))
-                units = self._reader.read(line.text, line.language, british=request.british)
+                units = self._reader.read(line.text, line.language, british=request.british, given=line.given)
                 again = spoken_count in request.narration.again
-                spoken = self._speak(synthesiser, units, line.language, request, context, again=again)
+                spoken = self._speak(synthesiser, units, line, request, context, again=again)
                 if spoken is None:
                     continue
-                wav.silence(pause if spoken_count else EDGE_SAMPLES)
+                wav.silence(pause if spoken_count else EDGE_SAMPLES + round(line.lead_s * SAMPLE_RATE))
                 pause = request.narration.pause_after(line)
                 timings.add(line.text, units, _shift(spoken.symbols, wav.samples))
                 wav.write(spoken.samples)
@@ -111,7 +112,8 @@ class SpeechEngine:
                 cached_count += spoken.from_cache
             if not spoken_count:
                 raise nothing_to_say()
-            wav.silence(EDGE_SAMPLES)
+            # A pause that a mark asks for behind the last word is the script's; the usual one is not.
+            wav.silence(EDGE_SAMPLES + (pause if sentences[-1].pause_s is not None else 0))
             total = wav.samples
             timings.finish(total)
         context.progress(1.0, "Spoken", step=len(sentences), steps=len(sentences))
@@ -129,14 +131,16 @@ class SpeechEngine:
         self,
         synthesiser: Synthesiser,
         units: list[Unit],
-        language: Language,
+        line: Line,
         request: SpeechRequest,
         context: TaskContext,
         *,
         again: bool,
     ) -> SpokenSentence | None:
-        speed = request.narration.speed * (AGAIN_SPEED if again else 1.0)
-        voice = request.voice_for(language)
+        speed = request.narration.speed_of(line) * (AGAIN_SPEED if again else 1.0)
+        voice = request.voice_for(line.language)
+        if line.pitch:
+            voice = replace(voice, f0_gain=voice.f0_gain * 2.0 ** (line.pitch / 12.0))
         try:
             return synthesiser.speak(units, voice, speed=speed, cancelled=lambda: context.cancelled)
         except SynthesisStopped:

@@ -11,7 +11,7 @@ from workers.speech.text import addresses, markup, strings_en
 from workers.speech.text.aligned import Aligned
 from workers.speech.text.names_en import ABBREVIATIONS, CURRENCIES, SCALE_WORDS, UNITS
 from workers.speech.text.numbers_en import cardinal, digits, number, ordinal, plural, year
-from workers.speech.text.rules import Rule, apply_rules, rule
+from workers.speech.text.rules import Fixed, Rule, apply_rules, rule
 
 _NUMBER = r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 _START = r"(?<![\w.])"
@@ -381,6 +381,6 @@ RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 
 
-def normalise(text: str) -> Aligned:
+def normalise(text: str, fixed: Fixed | None = None) -> Aligned:
     """English reading of a cleaned sentence."""
-    return apply_rules(text, RULES)
+    return apply_rules(text, RULES, fixed)

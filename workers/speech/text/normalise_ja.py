@@ -11,7 +11,7 @@ import re
 from workers.speech.text import addresses
 from workers.speech.text.aligned import Aligned
 from workers.speech.text.numbers_ja import COUNTERS, cardinal, counted, digits, number
-from workers.speech.text.rules import Rule, apply_rules, rule
+from workers.speech.text.rules import Fixed, Rule, apply_rules, rule
 
 _NUMBER = r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 _START = r"(?<![\d.])"
@@ -112,6 +112,6 @@ RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 
 
-def normalise(text: str) -> Aligned:
+def normalise(text: str, fixed: Fixed | None = None) -> Aligned:
     """Japanese reading of a cleaned sentence."""
-    return apply_rules(text, RULES)
+    return apply_rules(text, RULES, fixed)

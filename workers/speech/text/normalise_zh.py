@@ -13,7 +13,7 @@ from workers.speech.text.aligned import Aligned
 from workers.speech.text.names_zh import CURRENCIES, MEASURES, UNITS
 from workers.speech.text.numbers_en import cardinal as english_cardinal
 from workers.speech.text.numbers_zh import cardinal, counted, digits, number, year
-from workers.speech.text.rules import Rule, apply_rules, rule
+from workers.speech.text.rules import Fixed, Rule, apply_rules, rule
 
 _NUMBER = r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 _RANGE = r"\s?(?:-|~|～|—|–|至|到)\s?"
@@ -274,6 +274,6 @@ RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 
 
-def normalise(text: str) -> Aligned:
+def normalise(text: str, fixed: Fixed | None = None) -> Aligned:
     """Chinese reading of a cleaned sentence."""
-    return apply_rules(text, RULES)
+    return apply_rules(text, RULES, fixed)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from workers.speech.text.aligned import Aligned, AlignedBuilder
@@ -31,14 +31,30 @@ def rule(pattern: str, flags: int = 0) -> Callable[[Callable[[re.Match[str]], st
     return wrap
 
 
-def apply_rules(text: str, rules: Sequence[Rule]) -> Aligned:
-    """Rewrite `text`. Rules are tried in order at every position that does not continue a number or a word."""
+# By place: where it ends and what is said for it.
+Fixed = Mapping[int, tuple[int, str]]
+
+
+def apply_rules(text: str, rules: Sequence[Rule], fixed: Fixed | None = None) -> Aligned:
+    """Rewrite `text`. Rules are tried in order at every position that does not continue a number or a word.
+
+    What is `fixed` comes before all rules, and no rule reaches into it.
+    """
+    starts = sorted(fixed or ())
     builder = AlignedBuilder()
     position = 0
     while position < len(text):
+        if fixed and position in fixed:
+            end, said = fixed[position]
+            builder.replace(said, position, end)
+            position = end
+            continue
+        while starts and starts[0] < position:
+            starts.pop(0)
+        barrier = starts[0] if starts else len(text)
         for candidate in rules:
             match = candidate.pattern.match(text, position)
-            if match is None or match.end() == position:
+            if match is None or match.end() == position or match.end() > barrier:
                 continue
             spoken = candidate.speak(match)
             if spoken is not None:
