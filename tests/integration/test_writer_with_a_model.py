@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from backend.engines.supervisor import WorkerSupervisor
@@ -96,6 +97,30 @@ def assert_is_a_script(text: str) -> None:
     assert not any(mark in text for mark in ("<think", "<|", "**", "```", "<topic>"))
 
 
+async def assert_no_door_is_open(pid: int) -> None:
+    """llama.cpp's server object listens on a port; nobody but the worker may use it."""
+    ports = [
+        c.laddr.port for c in psutil.Process(pid).net_connections("tcp") if c.status == psutil.CONN_LISTEN
+    ]
+    assert ports
+    assert all(c.laddr.ip == "127.0.0.1" for c in psutil.Process(pid).net_connections("tcp"))
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        for port in ports:
+            url = f"http://127.0.0.1:{port}"
+            body = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
+            answers = [
+                await http.post(f"{url}/v1/chat/completions", json=body),
+                await http.post(f"{url}/completion", json={"prompt": "Hi", "n_predict": 1}),
+                await http.get(f"{url}/v1/models", headers={"Origin": "http://evil.example"}),
+                await http.get(f"{url}/slots"),
+                await http.get(f"{url}/"),
+            ]
+            assert {answer.status_code for answer in answers} <= {401, 404, 501}, answers
+            assert "http://evil.example" not in [
+                a.headers.get("access-control-allow-origin") for a in answers
+            ]
+
+
 async def test_a_server_is_found_and_writes(llama_url: str, tmp_path: Path) -> None:
     places = [Place("llamacpp", "llama.cpp", llama_url, "x", "llamacpp")]
     models = ScriptModels(ScriptApi(), local=None, clock=SystemClock(), places=places)
@@ -158,6 +183,8 @@ async def test_our_own_worker_writes_and_keeps_the_model(
     assert made.source == "local"
     assert len(shown) > 3
     pid = worker.snapshot().pid
+    assert pid is not None
+    await assert_no_door_is_open(pid)
 
     cancel = asyncio.Event()
     desk = Desk("job_b", tmp_path / "b", cancel.is_set, shown=lambda _text: cancel.set())
