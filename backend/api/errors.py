@@ -17,6 +17,7 @@ from backend.api.security_headers import SECURITY_HEADERS
 from backend.models.codes import ErrorCode
 from backend.models.errors import FieldError, ProductError, UnknownId
 from backend.models.library import Problem, ProblemField
+from backend.models.openai import OpenAIError, OpenAIErrorBody
 from backend.utils.logger import app_logger
 
 PROBLEM_JSON = "application/problem+json"
@@ -94,9 +95,12 @@ def problem_response(
     language: str = "",
     request_id: str | None = None,
     more_headers: Mapping[str, str] | None = None,
+    path: str = "",
 ) -> Response:
-    """One problem as a response. `language` is the caller's Accept-Language."""
+    """One problem as a response. `language` is the caller's Accept-Language; `path` decides the shape."""
     number = int(status if status is not None else status_of(code))
+    if is_openai(path):
+        return _openai_response(code, detail, number, hint=hint, fields=fields, more_headers=more_headers)
     problem = Problem(
         type=f"/errors/{code}",
         title=title_for(code, language),
@@ -108,7 +112,16 @@ def problem_response(
         errors=[ProblemField(field=f.field, message=f.message) for f in fields],
     )
     # The security headers too: the answer to a defect is sent by a layer outside of the guard.
-    headers = {"Cache-Control": "no-store", **SECURITY_HEADERS, **(more_headers or {})}
+    return JSONResponse(
+        problem.model_dump(mode="json"),
+        status_code=number,
+        media_type=PROBLEM_JSON,
+        headers=_headers(code, number, more_headers),
+    )
+
+
+def _headers(code: ErrorCode, number: int, more: Mapping[str, str] | None) -> dict[str, str]:
+    headers = {"Cache-Control": "no-store", **SECURITY_HEADERS, **(more or {})}
     if (
         number in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
         or code is ErrorCode.NOT_READY
@@ -116,9 +129,50 @@ def problem_response(
         headers["Retry-After"] = str(RETRY_AFTER_S)
     if number == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse(
-        problem.model_dump(mode="json"), status_code=number, media_type=PROBLEM_JSON, headers=headers
+    return headers
+
+
+def is_openai(path: str) -> bool:
+    """Whether an address is one of those in OpenAI's shape, whose clients read its shape of errors."""
+    return path == "/v1" or path.startswith("/v1/")
+
+
+# OpenAI answers 400 for a request that is not valid, and its clients do not try those again.
+_OPENAI_STATUS = {HTTPStatus.UNPROCESSABLE_ENTITY: HTTPStatus.BAD_REQUEST}
+_OPENAI_BAD_VOICE = HTTPStatus.BAD_REQUEST
+
+
+def _openai_response(
+    code: ErrorCode,
+    detail: str,
+    number: int,
+    *,
+    hint: str | None,
+    fields: tuple[FieldError, ...],
+    more_headers: Mapping[str, str] | None,
+) -> Response:
+    if code is ErrorCode.VOICE_NOT_FOUND:
+        number = _OPENAI_BAD_VOICE
+    number = int(_OPENAI_STATUS.get(HTTPStatus(number), number))
+    kind = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}.get(
+        number, "server_error" if number >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
     )
+    body = OpenAIError(
+        error=OpenAIErrorBody(
+            message=f"{detail} {hint}" if hint else detail,
+            type=kind,
+            param=fields[0].field if fields else None,
+            code=code.value,
+        )
+    )
+    return JSONResponse(
+        body.model_dump(mode="json"), status_code=number, headers=_headers(code, number, more_headers)
+    )
+
+
+def openai_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The errors of an address in OpenAI's shape, for its entry in the OpenAPI document."""
+    return {number: {"model": OpenAIError, "description": _phrase(number)} for number in statuses}
 
 
 def _language(request: Request) -> str:
@@ -138,6 +192,7 @@ async def _on_product_error(request: Request, error: Exception) -> Response:
         hint=error.hint,
         fields=error.fields,
         language=_language(request),
+        path=request.url.path,
     )
 
 
@@ -160,6 +215,7 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
         hint="Mend the fields listed in `errors` and send it again.",
         fields=fields,
         language=_language(request),
+        path=request.url.path,
     )
 
 
@@ -181,6 +237,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         language=_language(request),
         # `Allow` belongs to every 405 (RFC 9110 15.5.6).
         more_headers=error.headers,
+        path=request.url.path,
     )
 
 
@@ -196,6 +253,7 @@ async def _on_unexpected_error(request: Request, error: Exception) -> Response:
         hint="Look for the request id in logs/app.log.",
         language=_language(request),
         request_id=request_id,
+        path=request.url.path,
     )
 
 

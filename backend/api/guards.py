@@ -124,13 +124,14 @@ class _Refusal:
     hint: str
     status: HTTPStatus | None = None
 
-    def response(self, headers: Headers) -> Response:
+    def response(self, headers: Headers, path: str) -> Response:
         return problem_response(
             self.code,
             self.detail,
             status=self.status,
             hint=self.hint,
             language=headers.get("accept-language", ""),
+            path=path,
         )
 
 
@@ -157,7 +158,7 @@ class GuardMiddleware:
         guarded_send = _with_security_headers(send)
         refusal = self._refusal(scope, headers)
         if refusal is not None:
-            await refusal.response(headers)(scope, receive, guarded_send)
+            await refusal.response(headers, scope["path"])(scope, receive, guarded_send)
             return
         limit = self._upload_limits.get(scope["path"], DEFAULT_BODY_BYTES)
         await _BodyLimit(limit).run(self._app, scope, headers, receive, guarded_send)
@@ -285,7 +286,7 @@ class _BodyLimit:
         if self._refusal is None:
             return
         self._answered = True
-        response = self._refusal.response(headers)
+        response = self._refusal.response(headers, scope["path"])
         response.headers["Connection"] = "close"
         await response(scope, receive, send)
 

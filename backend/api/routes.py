@@ -11,6 +11,7 @@ from backend.api import (
     events,
     jobs,
     models,
+    openai,
     queue,
     script,
     session,
@@ -53,6 +54,7 @@ def install_routes(app: FastAPI) -> None:
     ):
         app.include_router(module.router, prefix="/api", responses=_ANYWHERE)
     app.include_router(system.health_router, responses=_ANYWHERE)
+    app.include_router(openai.router)
     install_openapi(app)
     # An address with a slash too many is unknown like any other; a redirect would be an answer nobody expects.
     app.router.redirect_slashes = False

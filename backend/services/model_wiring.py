@@ -32,8 +32,10 @@ async def wire_models(
         folders=settings.model_folder_list,
         offline=settings.model_offline,
     )
+    if catalogue is None:
+        catalogue = await asyncio.to_thread(load_catalogue, assets_dir / "catalogue")
     return ModelService(
-        catalogue or await asyncio.to_thread(load_catalogue, assets_dir / "catalogue"),
+        catalogue,
         files,
         transfers,
         store.settings,

@@ -31,6 +31,7 @@ def filled(path: str, a_job: str, **others: str) -> str:
         "avatar_id": "avatar_builtinaria",
         "name": "audio.wav",
         "model_id": "no-such-model",
+        "model_name": "no-such-model",
         # Of these there are none; what is tried here is refused before anybody looks.
         "batch_id": "batch_zzzzzzzz1",
         "hook_id": "hook_zzzzzzzz1",

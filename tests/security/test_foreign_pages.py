@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.security.conftest import Stocked
-from tests.security.problems import assert_is_problem
+from tests.security.problems import assert_is_problem, assert_is_refusal
 from tests.security.routes import ROUTES, UNSAFE, filled
 from tests.support.served import Served, read_answer, serving
 from tests.support.studio import job_body
@@ -100,8 +100,8 @@ def test_a_foreign_page_changes_nothing_on_any_route(stocked: Stocked, method: s
     paused = stocked.served.exchange("GET", "/api/queue").json()
     for headers in FOREIGN:
         answer = stocked.served.exchange(method, target, headers, json.dumps(job_body()).encode())
-        assert_is_problem(answer, stocked.served.settings.data_dir.parent, 403)
-        assert answer.json()["code"] == "forbidden_origin"
+        folder = stocked.served.settings.data_dir.parent
+        assert assert_is_refusal(path, answer, folder, 403) == "forbidden_origin"
     assert stocked.served.exchange("GET", "/api/jobs").json() == before
     assert stocked.served.exchange("GET", "/api/queue").json() == paused
 
@@ -168,7 +168,7 @@ def test_where_a_key_is_set_no_route_serves_anything_without_it(
     ]
     for headers in shown:
         answer = locked.exchange(method, target, headers)
-        assert_is_problem(answer, locked.settings.data_dir.parent, 401)
+        assert_is_refusal(path, answer, locked.settings.data_dir.parent, 401)
         assert answer.headers["www-authenticate"] == "Bearer"
     assert locked.exchange(method, target + "?api_key=open-sesame").status == 401, (
         "a key in a URL ends in logs"

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 
 from backend.models.job import JobCreate
 from backend.models.library import Problem
+from backend.models.openai import OpenAISpeechRequest
 from tests.integration.test_library_over_http import png
-from tests.security.problems import told_secret
+from tests.security.problems import assert_is_openai_error, told_secret
 from tests.security.routes import DOCUMENT, ROUTES
 from tests.support.raw_asgi import HOST, RawAnswer, call
 from tests.support.studio import Studio, job_body, running_studio
@@ -115,14 +116,19 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     thread.join(60)
 
 
-def assert_harmless(answer: RawAnswer, folder: Path) -> None:
+def assert_harmless(answer: RawAnswer, folder: Path, target: bytes = b"/api/") -> None:
     assert answer.error is None
     assert answer.status in range(200, 500), answer
     assert told_secret(answer.body, folder) is None
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert not [name for name in answer.headers if name.startswith("access-control")]
     assert not [value for value in answer.headers.values() if "\n" in value or "\r" in value]
-    if answer.status >= 400:
+    if answer.status < 400:
+        return
+    if answer.media_type == "application/json":
+        assert unquote_to_bytes(target.partition(b"?")[0]).startswith(b"/v1")
+        assert_is_openai_error(answer.json())
+    else:
         assert answer.media_type == "application/problem+json"
         assert set(answer.json()) == set(Problem.model_fields)
 
@@ -160,6 +166,7 @@ def targets(draw: st.DrawFn) -> bytes:
         "hook_id",
         "delivery_id",
         "model_id",
+        "model_name",
     ):
         real = {"voice_id": "voice_builtinafheart", "avatar_id": "avatar_builtinaria", "name": "audio.wav"}
         value = draw(st.sampled_from([real.get(name, "JOB"), "JOB", "..", ""]) | any_text)
@@ -249,7 +256,7 @@ def test_no_request_breaks_anything(
     target = target.replace(b"JOB", door.ended.encode())
     if method == "DELETE" and door.ended.encode() in target:
         target = target.replace(door.ended.encode(), b"job_zzzzzzzz1")  # it is needed for the next request
-    assert_harmless(door.ask(method, target, sent, body), door.folder)
+    assert_harmless(door.ask(method, target, sent, body), door.folder, target)
 
 
 @seed(SEED)
@@ -313,6 +320,24 @@ def credentials(draw: st.DrawFn) -> list[tuple[bytes, bytes]]:
     ]
 
 
+@st.composite
+def speech_bodies(draw: st.DrawFn) -> bytes:
+    """A good order for speech with some fields gone wrong."""
+    body: dict[str, Any] = {"model": "tts-1", "input": "Hi.", "voice": "af_heart", "response_format": "pcm"}
+    names = st.sampled_from([*OpenAISpeechRequest.model_fields, "odd"])
+    body.update(draw(st.dictionaries(names, odd_values, max_size=3)))
+    return _dumped(body)
+
+
+@seed(SEED)
+@QUICKLY
+@given(body=speech_bodies())
+def test_no_order_for_speech_that_is_nearly_right_breaks_anything(door: Door, body: bytes) -> None:
+    target = b"/v1/audio/speech"
+    answer = door.ask("POST", target, [HOST, (b"content-type", b"application/json")], body)
+    assert_harmless(answer, door.folder, target)
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @seed(SEED)
 @QUICKLY
@@ -321,7 +346,7 @@ def test_no_request_breaks_a_service_that_wants_a_key(
     locked_door: Door, method: str, target: bytes, sent: list[tuple[bytes, bytes]]
 ) -> None:
     answer = locked_door.ask(method, target.replace(b"JOB", b"job_zzzzzzzz1"), sent, b"")
-    assert_harmless(answer, locked_door.folder)
+    assert_harmless(answer, locked_door.folder, target)
     path = target.partition(b"?")[0]
     if path.startswith((b"/api/", b"/v1/")) and path != b"/api/session":
         assert answer.status in (400, 401, 403, 404, 405), "nothing of the API is served without the key"
@@ -338,6 +363,7 @@ def test_every_route_is_among_the_targets() -> None:
         "hook_id",
         "delivery_id",
         "model_id",
+        "model_name",
     }
     used = {part[1:-1] for _, path in ROUTES for part in path.split("/") if part.startswith("{")}
     assert used <= known, "a path parameter that is never filled in"

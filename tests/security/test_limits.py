@@ -19,7 +19,7 @@ from backend.api.downloads import MAX_RANGES, satisfiable_ranges
 from backend.api.guards import DEFAULT_BODY_BYTES, MULTIPART_OVERHEAD_BYTES
 from tests.integration.test_library_over_http import png
 from tests.security.conftest import Stocked
-from tests.security.problems import assert_is_problem
+from tests.security.problems import assert_is_problem, assert_is_refusal
 from tests.security.routes import UNSAFE, filled
 from tests.support.raw_asgi import HOST, call, scope_of
 from tests.support.served import Served, WireAnswer, read_answer, serving
@@ -77,7 +77,7 @@ def test_no_route_takes_a_body_beyond_its_limit_whatever_was_declared(
             b"Connection: close",
         ]
         connection.sendall(b"\r\n".join([*lines, *(b"%b: %b" % pair for pair in declared)]) + b"\r\n\r\n")
-        assert_is_problem(read_answer(connection, method), folder, 413)
+        assert_is_refusal(path, read_answer(connection, method), folder, 413)
 
 
 @pytest.mark.parametrize("path", [*UPLOADS, "/api/jobs", "/api/session"])

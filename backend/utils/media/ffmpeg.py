@@ -130,7 +130,7 @@ class Ffmpeg:
             raise JobCancelled
         try:
             process = subprocess.Popen(  # noqa: S603 - argv list, absolute binary, our own names
-                _mortal(argv),
+                mortal_command(argv),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -205,7 +205,7 @@ def _not_startable(reason: str) -> EngineFailure:
     )
 
 
-def _mortal(argv: list[str]) -> list[str]:
+def mortal_command(argv: list[str]) -> list[str]:
     """The command line that ends with the service however that ends.
 
     Linux only (`prlimit` exists nowhere else), and not in a packaged executable, which has no interpreter to
