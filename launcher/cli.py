@@ -1,4 +1,4 @@
-"""The command line: `python -m launcher start|run|test …`.
+"""The command line: `python -m launcher start|run|test|install …`.
 
 `start` and `test` run in the system's Python and prepare an environment; `run` runs inside `.venv` and needs
 nothing prepared but the packages (a manual installation can use it directly).
@@ -28,10 +28,17 @@ from launcher.venv import ensure_environment
 
 
 def main(argv: Sequence[str], runner: Runner | None = None, console: Console | None = None) -> int:
-    """Run one command; returns the exit status and never raises for what a person can mend."""
+    """Run one command; returns the exit status and never raises for what a person can mend.
+
+    `install ENGINE …` is the installer's: it has options of its own.
+    """
     prepare_streams()
     runner = runner or SystemRunner()
     console = console or Console()
+    if argv[:1] == ["install"]:
+        from installer import cli as installer
+
+        return installer.main(argv[1:], runner, console)
     arguments, rest = _parse(argv)
     try:
         return _dispatch(arguments, rest, runner, console)

@@ -22,6 +22,9 @@ class Exit(IntEnum):
     MODEL = 7
     SETTINGS = 8
     DEMO = 9
+    NO_GPU = 10
+    GPU_UNSUPPORTED = 11
+    DISK = 12
     INTERRUPTED = 130
 
 

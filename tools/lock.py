@@ -26,6 +26,12 @@ LOCKS = {
     "requirements-listen.txt": "requirements-listen.lock",
 }
 
+# Engines with an environment of their own: what the installer puts there, without what it chooses for the GPU.
+ENGINE_LOCKS = {
+    "installer/locks/uv.txt": "installer/locks/uv.lock",
+    "installer/locks/voxcpm.txt": "installer/locks/voxcpm.lock",
+}
+
 PYTHONS = ("3.10", "3.11", "3.12")
 PLATFORMS = (
     "x86_64-manylinux_2_28",
@@ -52,7 +58,10 @@ def compile_lock(uv: Path, source: str, target: str) -> None:
         *(str(uv), "pip", "compile", "--universal", "--python-version", LOWEST_PYTHON, "--generate-hashes"),
         *("--no-header", "--no-emit-index-url", "--no-annotate", "--quiet", source, "--output-file", target),
     ]
-    if source != "requirements.txt":
+    excludes = (ROOT / source).with_suffix(".excludes")
+    if excludes.exists():
+        command += ["--excludes", str(excludes)]
+    if source != "requirements.txt" and source not in ENGINE_LOCKS:
         # What the tests run against is what the users run.
         command += ["--constraint", LOCKS["requirements.txt"]]
     subprocess.run(command, cwd=ROOT, check=True)  # noqa: S603
@@ -102,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     failed: list[str] = []
     with tempfile.TemporaryDirectory(prefix="all-in-one-lock-") as folder:
         uv = install_uv(Path(folder))
-        for source, target in LOCKS.items():
+        for source, target in {**LOCKS, **ENGINE_LOCKS}.items():
             if arguments.upgrade:
                 (ROOT / target).unlink(missing_ok=True)
             compile_lock(uv, source, target)

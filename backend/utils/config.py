@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     transformers_cache: Path | None = Field(None, description="Transformers cache; honoured when set")
     hf_endpoint: str | None = Field(None, description="Hugging Face mirror, e.g. https://hf-mirror.com")
     pip_index_url: str | None = Field(None, description="PyPI mirror that the start script installs from")
+    torch_index_url: str | None = Field(None, description="Mirror of PyTorch's package index, for installers")
+    github_mirror: str | None = Field(None, description="Replaces https://github.com in the installers")
 
     # how much
     job_concurrency: int = Field(1, ge=1, le=16, description="Jobs that run at the same time")
@@ -138,6 +140,8 @@ class Settings(BaseSettings):
         "transformers_cache",
         "hf_endpoint",
         "pip_index_url",
+        "torch_index_url",
+        "github_mirror",
         "fetch_proxy",
         "api_key",
         "script_api_url",

@@ -18,6 +18,9 @@ from backend.services.voice_speaker import MAX_PREVIEWS
 from backend.storage.migrations.runner import KEEP_BACKUPS
 from backend.utils.config import Settings
 from backend.utils.logger import KEPT_LOG_FILES, MAX_LOG_BYTES
+from installer.gpus import Gpu
+from installer.steps import STEPS
+from installer.torch_builds import choose
 from launcher.errors import Exit
 from tests.contract.docs_pages import code_blocks, column, headings, page, section, tables, words
 from tests.contract.test_docs_readme import is_said, texts_of_the_code
@@ -30,6 +33,20 @@ PAGE = page("docs/operations.md")
 def test_every_exit_status_is_written() -> None:
     (table,) = tables(section(PAGE, "## Exit statuses of the scripts"))
     assert [row[:2] for row in table[1:]] == [[f"`{int(e)}`", f"`{e.name}`"] for e in Exit]
+
+
+def test_every_step_of_an_installation_is_written() -> None:
+    steps, builds = tables(section(PAGE, "## Installing engines"))
+    assert column(steps) == [step.name for step in STEPS]
+    written = {row[1].partition(",")[0] for row in builds[1:]}
+    assert written == {choose(gpu).version for gpu in (_gpu((6, 1)), _gpu((8, 9)))}
+    for gpu, row in ((_gpu((6, 1)), 1), (_gpu((8, 9)), 2), (_gpu((8, 9), "566.1"), 3)):
+        cuda = choose(gpu).cuda
+        assert f"CUDA {cuda[2:-1]}.{cuda[-1]}" in builds[row][1]
+
+
+def _gpu(capability: tuple[int, int], driver: str = "580.1") -> Gpu:
+    return Gpu(0, "A card", capability, 24_000, driver)
 
 
 def test_every_error_code_is_written_and_no_other() -> None:

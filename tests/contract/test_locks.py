@@ -129,7 +129,7 @@ PACKAGE_OF = {
     "dotenv": "python-dotenv",
     "skimage": "scikit-image",
 }
-OWN = {"backend", "workers", "launcher", "tests", "tools", "benchmarks", "build"}
+OWN = {"backend", "workers", "launcher", "installer", "tests", "tools", "benchmarks", "build"}
 
 
 def _imported(folder: Path) -> dict[str, Path]:
@@ -150,7 +150,7 @@ def _imported(folder: Path) -> dict[str, Path]:
 
 
 # Imported only inside an engine's own environment, which has its own requirements.
-ENGINE_PACKAGES: set[str] = {"ctranslate2"}
+ENGINE_PACKAGES: set[str] = {"ctranslate2", "torch", "voxcpm"}
 
 
 @pytest.mark.parametrize(
@@ -159,6 +159,7 @@ ENGINE_PACKAGES: set[str] = {"ctranslate2"}
         ("backend", "requirements.txt"),
         ("workers", "requirements.txt"),
         ("launcher", "requirements.txt"),
+        ("installer", "requirements.txt"),
         ("tests", "requirements-dev.txt"),
     ],
 )

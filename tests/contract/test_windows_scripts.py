@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ENTRY_SCRIPTS = ("start.bat", "test.bat")
+ENTRY_SCRIPTS = ("start.bat", "test.bat", "install_voxcpm.bat")
 SCRIPTS = (*ENTRY_SCRIPTS, "launcher/run.bat")
 # Thin: everything that can live in Python lives in Python.
-MOST_LINES = {"start.bat": 12, "test.bat": 12, "launcher/run.bat": 30}
+MOST_LINES = {"start.bat": 12, "test.bat": 12, "install_voxcpm.bat": 12, "launcher/run.bat": 30}
 
 
 def _lines(name: str) -> list[str]:
@@ -46,7 +46,7 @@ def test_git_gives_batch_files_windows_line_ends(name: str) -> None:
     assert f"{name}: eol: crlf" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["start.sh", "test.sh", "launcher/run.sh", ".ci/run"])
+@pytest.mark.parametrize("name", ["start.sh", "test.sh", "install_voxcpm.sh", "launcher/run.sh", ".ci/run"])
 def test_shell_scripts_keep_unix_line_ends(name: str) -> None:
     assert b"\r" not in (ROOT / name).read_bytes()
 
@@ -78,6 +78,12 @@ def test_start_and_test_hand_all_arguments_to_the_same_commands_as_on_linux() ->
     assert "call launcher\\run.bat test %*" in _commands("test.bat")
     for name, command in (("start.sh", "start"), ("test.sh", "test")):
         assert f'launcher/run.sh" {command} "$@"' in (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_an_installer_is_the_same_command_on_every_system() -> None:
+    assert "call launcher\\run.bat install voxcpm %*" in _commands("install_voxcpm.bat")
+    text = (ROOT / "install_voxcpm.sh").read_text(encoding="utf-8")
+    assert 'launcher/run.sh" install voxcpm "$@"' in text
 
 
 def test_every_jump_of_the_finder_has_its_label() -> None:

@@ -98,16 +98,32 @@ def test_workers_import_nothing_from_the_backend() -> None:
         assert "backend" not in {name.split(".")[0] for name in imports(path)}, path
 
 
+def test_the_installer_runs_in_any_python_with_the_standard_library_alone() -> None:
+    for path in modules(ROOT / "installer"):
+        foreign = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names)
+        assert foreign <= {"installer", "launcher", "__future__"}, path
+
+
 def test_no_module_is_longer_than_one_concept() -> None:
     longest = {
         str(p.relative_to(ROOT)): len(p.read_text(encoding="utf-8").splitlines())
-        for p in [*modules(BACKEND), *modules(ROOT / "workers"), *modules(ROOT / "launcher")]
+        for p in [
+            *modules(BACKEND),
+            *modules(ROOT / "workers"),
+            *modules(ROOT / "launcher"),
+            *modules(ROOT / "installer"),
+        ]
     }
     assert {name: lines for name, lines in longest.items() if lines > 400} == {}
 
 
 def test_every_module_says_what_it_is() -> None:
-    for path in [*modules(BACKEND), *modules(ROOT / "workers"), *modules(ROOT / "launcher")]:
+    for path in [
+        *modules(BACKEND),
+        *modules(ROOT / "workers"),
+        *modules(ROOT / "launcher"),
+        *modules(ROOT / "installer"),
+    ]:
         assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path
 
 

@@ -1,0 +1,138 @@
+"""The command line: `python -m launcher install ENGINE …`. Runs in the start script's Python."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from installer import gpus, torch_builds
+from installer.context import Context
+from installer.engines import ENGINES, EngineDefinition
+from installer.gpus import Gpu, Graphics
+from installer.installation import carry_out, lines, make_plan
+from installer.sources import KINDS, Measure, Sources, configured, fastest, measured, without_secret
+from installer.torch_builds import TorchBuild
+from launcher.console import Console, prepare_streams
+from launcher.errors import Exit, LauncherError
+from launcher.process import Runner, SystemRunner
+from launcher.project import ROOT
+from launcher.setup_lock import setup_lock
+
+
+def main(
+    argv: Sequence[str],
+    runner: Runner | None = None,
+    console: Console | None = None,
+    *,
+    root: Path = ROOT,
+    measure: Measure = measured,
+) -> int:
+    """Run the installer; returns the exit status and never raises for what a person can mend."""
+    prepare_streams()
+    runner = runner or SystemRunner()
+    console = console or Console()
+    arguments = _parse(argv)
+    try:
+        return _install(arguments, runner, console, root, measure)
+    except LauncherError as error:
+        console.fail(error)
+        return error.status
+    except KeyboardInterrupt:
+        console.plain("")
+        console.warn("Stopped; run this again to go on")
+        return Exit.INTERRUPTED
+
+
+def _install(
+    arguments: argparse.Namespace, runner: Runner, console: Console, root: Path, measure: Measure
+) -> int:
+    engine = ENGINES[arguments.engine]
+    graphics = gpus.look(runner)
+    gpu = _chosen_gpu(graphics, arguments.gpu)
+    torch = _chosen_torch(engine, gpu, arguments.torch)
+    sources = configured(root)
+    if arguments.fastest_mirrors:
+        sources = _fastest(sources, measure, console)
+    context = Context(
+        engine=engine,
+        root=root,
+        graphics=graphics,
+        gpu=gpu,
+        torch=torch,
+        sources=sources,
+        runner=runner,
+        console=console,
+        private_python=arguments.private_python,
+    )
+    if arguments.plan:
+        for line in lines(make_plan(context, repair=arguments.repair)):
+            console.plain(line)
+        return Exit.OK
+    with setup_lock(root, console):
+        plan = make_plan(context, repair=arguments.repair)
+        for line in lines(plan):
+            console.plain(line)
+        carry_out(plan, repair=arguments.repair)
+    return Exit.OK
+
+
+def _chosen_gpu(graphics: Graphics, index: int | None) -> Gpu | None:
+    if index is None:
+        return gpus.best(graphics.gpus) if graphics.gpus else None
+    for gpu in graphics.gpus:
+        if gpu.index == index:
+            return gpu
+    there = ", ".join(f"{gpu.index}: {gpu.name}" for gpu in graphics.gpus) or "none"
+    raise LauncherError(
+        Exit.USAGE,
+        f"There is no NVIDIA GPU {index} (found: {there}).",
+        fix="leave --gpu out, or name one that is there.",
+        fix_zh="请去掉 --gpu，或指定存在的显卡编号。",
+    )
+
+
+def _chosen_torch(engine: EngineDefinition, gpu: Gpu | None, text: str | None) -> TorchBuild | None:
+    """The build for this machine; None when there is no GPU to choose for. Raises LauncherError."""
+    if text is not None:
+        return torch_builds.asked(text)
+    if gpu is None:
+        return None
+    if gpu.capability < engine.min_capability:
+        needed = ".".join(map(str, engine.min_capability))
+        raise LauncherError(
+            Exit.GPU_UNSUPPORTED,
+            f"{engine.title} needs compute capability {needed}; {gpu} is older: {engine.why_capability}.",
+            fix="use another engine; --torch 2.7.1+cu126 installs it all the same, without a promise.",
+            fix_zh="请使用其他引擎；也可加 --torch 2.7.1+cu126 强制安装，但不保证可用。",
+        )
+    return torch_builds.choose(gpu)
+
+
+def _fastest(sources: Sources, measure: Measure, console: Console) -> Sources:
+    console.doing("Measuring the mirrors")
+    chosen, rates = fastest(sources, measure)
+    for name, kind in KINDS.items():
+        for address, rate in rates[name].items():
+            said = f"{rate / 1024:.0f} KiB/s" if rate else "no answer"
+            console.plain(f"     {kind.title}: {without_secret(address)}: {said}")
+        console.ok(
+            f"{kind.title} from {without_secret(chosen.of(name))} (to keep it: {kind.setting} in .env)"
+        )
+    return chosen
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="install", description="Installs an engine of All-in-one.")
+    parser.add_argument("engine", choices=sorted(ENGINES))
+    parser.add_argument("--plan", action="store_true", help="show what would be done, and do nothing")
+    parser.add_argument("--repair", action="store_true", help="do every step again")
+    parser.add_argument(
+        "--fastest-mirrors", action="store_true", help="measure the known mirrors and use the fastest"
+    )
+    parser.add_argument("--torch", metavar="VERSION+CUDA", help="this build of PyTorch, such as 2.10.0+cu128")
+    parser.add_argument("--gpu", type=int, metavar="NUMBER", help="for this GPU (numbers of nvidia-smi)")
+    parser.add_argument(
+        "--private-python", action="store_true", help="fetch a Python even if a suitable one is there"
+    )
+    return parser.parse_args(list(argv))
