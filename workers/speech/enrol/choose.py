@@ -33,6 +33,8 @@ _NOISE_SPREAD_DB = 12.0
 _CLIPPED_SHARE = 0.02
 # Another voice is worse than little of the right one: alone it is used from this much of it on.
 _MIN_OF_ONE_VOICE_S = 3.0
+# A run this much shorter than the longest one is too short to be chosen for its quality.
+_FULL_SHARE = 0.8
 # What takes as much from a phrase's worth as 10 dB of noise.
 _WORTH_OF_CLIPPING = 0.05
 _WORTH_OF_MUSIC = 1.0
@@ -109,7 +111,7 @@ def choose(phrases: Sequence[Phrase], *, is_musical: Callable[[float], bool]) ->
     for fault in faults:
         good = [phrase for phrase in left if not fault(phrase)]
         enough = _MIN_OF_ONE_VOICE_S if fault is faults[0] else MIN_USED_S
-        if sum(phrase.stretch.length_s for phrase in good) >= enough:
+        if _length(good) >= enough:
             left = good
     run = best_run(left, MAX_USED_S)
     # Pauses that stay as they are were not counted.
@@ -119,12 +121,13 @@ def choose(phrases: Sequence[Phrase], *, is_musical: Callable[[float], bool]) ->
 
 
 def best_run(phrases: Sequence[Phrase], limit_s: float) -> list[Phrase]:
-    """The neighbouring phrases, together at most `limit_s`, that are worth most: length first, then quality.
+    """The neighbouring phrases, together at most `limit_s`, that are worth most; all of them when they fit.
 
-    A first phrase longer than the limit is returned alone.
+    Among runs of nearly the greatest length the quality decides. A phrase longer than the limit is a run alone.
     """
-    best: list[Phrase] = []
-    best_worth = float("-inf")
+    if sum(phrase.cost_s for phrase in phrases) <= limit_s:
+        return list(phrases)
+    runs: list[list[Phrase]] = []
     for first in range(len(phrases)):
         run: list[Phrase] = []
         cost = 0.0
@@ -133,16 +136,20 @@ def best_run(phrases: Sequence[Phrase], limit_s: float) -> list[Phrase]:
                 break
             run.append(phrase)
             cost += phrase.cost_s
-        length = sum(phrase.stretch.length_s for phrase in run)
-        mean = sum(phrase.worth * phrase.stretch.length_s for phrase in run) / max(length, FRAME_S)
-        # A run that fills the room it has loses nothing; half a run loses as much as 20 dB of noise give.
-        worth = mean - 4.0 * (1.0 - min(1.0, cost / limit_s))
-        # Close pauses mean flowing speech: the share of speech in the time it takes.
-        spread = run[-1].stretch.end_s - run[0].stretch.start_s
-        worth += length / max(spread, FRAME_S)
-        if worth > best_worth:
-            best, best_worth = run, worth
-    return best
+        runs.append(run)
+    longest = max((_length(run) for run in runs), default=0.0)
+    return max((run for run in runs if _length(run) >= _FULL_SHARE * longest), key=_worth, default=[])
+
+
+def _length(run: Sequence[Phrase]) -> float:
+    return sum(phrase.stretch.length_s for phrase in run)
+
+
+def _worth(run: Sequence[Phrase]) -> float:
+    """Its phrases' mean worth, and how densely it is spoken: the share of speech in the time it takes."""
+    length = max(_length(run), FRAME_S)
+    mean = sum(phrase.worth * phrase.stretch.length_s for phrase in run) / length
+    return mean + length / max(run[-1].stretch.end_s - run[0].stretch.start_s, FRAME_S)
 
 
 def spans(phrases: Sequence[Phrase], duration_s: float) -> list[Stretch]:

@@ -20,9 +20,7 @@ from workers.handler import TaskContext, TaskError
 
 # Nobody needs more to show a voice; the rest of the file is not decoded.
 MAX_DECODED_S = 600.0
-# Decoding runs at hundreds of times real time; a file that takes longer than this is broken or hostile. Twice this
-# and the measurements stay inside the 120 s that the service waits.
-DECODE_DEADLINE_S = 40.0
+# Looking at the first packet takes a blink.
 DESCRIBE_DEADLINE_S = 15.0
 HIGH_RATE, LOW_RATE = 24_000, 16_000
 # The range of rates in which a voice is recorded. Above, there is no voice; below, no recorder.
@@ -122,7 +120,7 @@ def describe(ffmpeg: str, path: Path) -> Source:
     )
 
 
-def as_recorded(ffmpeg: str, source: Source, context: TaskContext) -> Iterator[F32]:
+def as_recorded(ffmpeg: str, source: Source, context: TaskContext, *, deadline_s: float) -> Iterator[F32]:
     """The sound at `decoded_rate`, in pieces (n, decoded_channels) of any size; full scale is 1, more is possible.
 
     Raises TaskError(audio_unreadable), TaskCancelled.
@@ -132,12 +130,14 @@ def as_recorded(ffmpeg: str, source: Source, context: TaskContext) -> Iterator[F
         "-map", "0:a:0", "-t", f"{MAX_DECODED_S:g}", "-af", source._to_stereo,
         "-ar", str(source.decoded_rate), "-f", "f32le", "pipe:1",
     )  # fmt: skip
-    pieces = _samples(argv, source.decoded_channels, source.decoded_rate, context)
+    pieces = _samples(argv, source.decoded_channels, source.decoded_rate, context, deadline_s)
     for piece in pieces:
         yield piece.reshape(-1, source.decoded_channels)
 
 
-def mixed(ffmpeg: str, source: Source, mix: Mix, high: Path, context: TaskContext) -> Iterator[F32]:
+def mixed(
+    ffmpeg: str, source: Source, mix: Mix, high: Path, context: TaskContext, *, deadline_s: float
+) -> Iterator[F32]:
     """The sound in one channel at 16 kHz, in pieces; the same at 24 kHz goes to `high` (16 bit, no header).
 
     Raises TaskError(audio_unreadable), TaskCancelled.
@@ -149,17 +149,19 @@ def mixed(ffmpeg: str, source: Source, mix: Mix, high: Path, context: TaskContex
         "-map", "[high]", *limit, "-ar", str(HIGH_RATE), "-f", "s16le", *file_output(high),
         "-map", "[low]", *limit, "-ar", str(LOW_RATE), "-f", "f32le", "pipe:1",
     )  # fmt: skip
-    return _samples(argv, 1, LOW_RATE, context)
+    return _samples(argv, 1, LOW_RATE, context, deadline_s)
 
 
-def _samples(argv: list[str], channels: int, rate: int, context: TaskContext) -> Iterator[F32]:
+def _samples(
+    argv: list[str], channels: int, rate: int, context: TaskContext, deadline_s: float
+) -> Iterator[F32]:
     """The child's 32 bit samples, whole frames at a time, NaN and infinity as silence."""
     frame = 4 * channels
     left = round(MAX_DECODED_S * rate) * frame
     read = 0
     pending = b""
     try:
-        with FfmpegChild(argv, deadline_s=DECODE_DEADLINE_S, stdout=True) as child:
+        with FfmpegChild(argv, deadline_s=deadline_s, stdout=True) as child:
             while read < left and (chunk := child.read(min(_READ_BYTES, left - read))):
                 context.raise_if_cancelled()
                 read += len(chunk)

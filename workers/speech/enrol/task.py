@@ -7,6 +7,7 @@ speech, noise and music along the time -> the best 8 to 30 s of one voice (`choo
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,6 +41,9 @@ from workers.speech.speaker import SpeakerEncoder
 
 # Pauses inside speech up to this long count as speech.
 _BRIDGE_S = 0.3
+# Decoding runs at hundreds of times real time, the measurements beside it at a hundred; a file that takes longer
+# than this is broken or hostile. It ends well before the 120 s that the service waits.
+DECODE_BUDGET_S = 100.0
 # Shares of the time that the steps take, for the progress shown.
 _MEASURED, _LISTENED, _COMPARED = 0.3, 0.7, 0.95
 # A file that ends this close to the limit may have gone on.
@@ -57,6 +61,17 @@ class _Track:
     music: F32
     high: Scratch
     low: Scratch
+
+
+class _Deadline:
+    """How long decoding may still take, all of it together."""
+
+    def __init__(self) -> None:
+        self._end = time.monotonic() + DECODE_BUDGET_S
+
+    @property
+    def left_s(self) -> float:
+        return max(1.0, self._end - time.monotonic())
 
 
 class Enroller:
@@ -83,9 +98,10 @@ class Enroller:
     def _enrol(
         self, source: Source, scratch: tuple[Path, Path], output_dir: Path, context: TaskContext
     ) -> dict[str, Any]:
-        levels = self._measure(source, context)
+        deadline = _Deadline()
+        levels = self._measure(source, deadline, context)
         context.progress(_MEASURED, "Listening")
-        track = self._listen(source, levels, scratch, context)
+        track = self._listen(source, levels, scratch, deadline, context)
         context.progress(_LISTENED, "Comparing voices")
         spoken = stretches(track.probabilities, bridge_s=_BRIDGE_S, total_s=track.low.duration_s)
         speech_s = sum(stretch.length_s for stretch in spoken)
@@ -122,7 +138,8 @@ class Enroller:
             crest_db=crest_db(reference),
             snr_db=_snr(used, track, noise),
             bandwidth_hz=min(bandwidth_hz(reference, HIGH_RATE), max(source.rate, 1) // 2),
-            music_score=_music(used, track),
+            music_score=_music(used),
+            music_score_of_all=_music(phrases),
             has_second_speaker=voices.has_second,
             loudness_lufs=_as_recorded(loudness, levels),
             is_inverted=levels.is_inverted,
@@ -130,9 +147,9 @@ class Enroller:
         )
         return _report(source, levels, figures, voices, cuts)
 
-    def _measure(self, source: Source, context: TaskContext) -> Levels:
+    def _measure(self, source: Source, deadline: _Deadline, context: TaskContext) -> Levels:
         meter = LevelMeter(source.decoded_rate, source.decoded_channels)
-        for piece in as_recorded(self._ffmpeg, source, context):
+        for piece in as_recorded(self._ffmpeg, source, context, deadline_s=deadline.left_s):
             meter.feed(piece)
         levels = meter.result()
         if not levels.duration_s:
@@ -140,12 +157,19 @@ class Enroller:
         return levels
 
     def _listen(
-        self, source: Source, levels: Levels, scratch: tuple[Path, Path], context: TaskContext
+        self,
+        source: Source,
+        levels: Levels,
+        scratch: tuple[Path, Path],
+        deadline: _Deadline,
+        context: TaskContext,
     ) -> _Track:
         speech, power, music = self._detector.stream(), PowerMeter(), MusicMeter()
         heard = 0
         with ScratchWriter(scratch[1]) as low:
-            for piece in mixed(self._ffmpeg, source, levels.mix, scratch[0], context):
+            for piece in mixed(
+                self._ffmpeg, source, levels.mix, scratch[0], context, deadline_s=deadline.left_s
+            ):
                 for meter in (speech, power, music):
                     meter.feed(piece)
                 low.write(piece)
@@ -190,9 +214,9 @@ def _snr(used: Sequence[Phrase], track: _Track, noise: float) -> float:
     )
 
 
-def _music(used: Sequence[Phrase], track: _Track) -> float:
-    """The median over what is used, each phrase by its length."""
-    ordered = sorted(used, key=lambda phrase: phrase.music)
+def _music(phrases: Sequence[Phrase]) -> float:
+    """The median over the phrases, each by its length."""
+    ordered = sorted(phrases, key=lambda phrase: phrase.music)
     half = sum(phrase.stretch.length_s for phrase in ordered) / 2
     for phrase in ordered:
         half -= phrase.stretch.length_s
