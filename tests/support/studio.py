@@ -13,6 +13,7 @@ import httpx
 
 from backend.engines.base import BaseEngineAdapter
 from backend.engines.speech.base import BaseSpeechEngine
+from backend.engines.worker_port import EngineWorker
 from backend.main import create_app
 from backend.services.model_catalogue import ModelCatalogue
 from backend.services.portrait_fetch import Fetcher
@@ -85,6 +86,7 @@ async def running_studio(
     speech_engines: Sequence[BaseSpeechEngine] = (),
     fetcher: Fetcher | None = None,
     catalogue: ModelCatalogue | None = None,
+    recogniser: EngineWorker | None = None,
     **changes: Any,
 ) -> AsyncIterator[Studio]:
     """Start the service over `folder`, stop it at the end."""
@@ -95,7 +97,7 @@ async def running_studio(
         adapters=adapters,
         speech_engines=speech_engines,
         fetcher=fetcher,
-        workers={"speech": speech, "draft": draft},
+        workers={"speech": speech, "draft": draft, **({"listen": recogniser} if recogniser else {})},
         catalogue=catalogue,
     )
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)

@@ -3,75 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backend.engines.speech.base import Report, Speech
-from backend.engines.worker_types import (
-    ProgressUpdate,
-    TaskRequest,
-    TaskResult,
-    WorkerArtifact,
-    WorkerSnapshot,
-)
+from backend.engines.worker_types import WorkerSnapshot
 from backend.models.codes import ErrorCode
 from backend.models.errors import EngineFailure, JobCancelled
 from backend.services.hearing import MAX_AGAIN, MAX_TOLD, HearBack, Heard, HearingService, notice_of, told
+from tests.support.twin_recogniser import TwinRecogniser
 
 TEXTS = ("Birds sing.", "Fish swim.", "Cats sleep.")
-
-
-class TwinRecogniser:
-    """Hears what `errors` says of (sentence, take); a take is written in the timings of the fixture engine."""
-
-    def __init__(self, errors: dict[tuple[int, int], float]) -> None:
-        self.errors = errors
-        self.asked: list[list[int] | None] = []
-        self.fails_at: dict[int, BaseException] = {}
-        self.snapshot_value = WorkerSnapshot("listen", "idle")
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-    async def warm(self) -> None: ...
-
-    def snapshot(self) -> WorkerSnapshot:
-        return self.snapshot_value
-
-    async def run(
-        self,
-        request: TaskRequest,
-        *,
-        report: Callable[[ProgressUpdate], None] | None,
-        cancelled: Callable[[], bool],
-    ) -> TaskResult:
-        assert request.task == "listen"
-        assert request.inputs["audio"].is_file()
-        wanted = request.params["sentences"]
-        self.asked.append(wanted)
-        if (error := self.fails_at.get(len(self.asked))) is not None:
-            raise error
-        if report is not None:
-            report(ProgressUpdate(0.5, "Listening", "", None, None, None))
-        rows = []
-        for sentence in json.loads(request.inputs["timings"].read_text("utf-8"))["sentences"]:
-            index = sentence["index"]
-            if wanted is not None and index not in wanted:
-                continue
-            error_here = self.errors.get((index, sentence["take"]), 0.0)
-            missing = ["sing"] if error_here else []
-            rows.append({
-                "index": index, "text": sentence["text"], "heard": "…", "error": error_here,
-                "missing": missing, "ok": error_here <= 0.12,
-            })  # fmt: skip
-        path = request.output_dir / "heard.json"
-        path.write_text(json.dumps({"version": 1, "sentences": rows}), encoding="utf-8")
-        artifact = WorkerArtifact("heard", path, 1, "", "application/json", None, None, None, None)
-        return TaskResult({}, (artifact,), {})
 
 
 class FixtureEngine:
