@@ -71,6 +71,21 @@ _PREAMBLE = re.compile(
     r"(?:以下|こちら)(?:は|が|に)[^\n:：。]{0,60}[:：。][ \t]*\n*",
     re.IGNORECASE,
 )
+# A line that only announces the text, after some words about the task: all before it is about the task too.
+_ANNOUNCEMENT = re.compile(
+    rf"^[ \t]*(?:here(?:'s|’s| is)|below is)[^\n:：]{{0,80}}\b(?:{_WORK})\b[^\n:：]{{0,60}}[:：][ \t]*$"
+    r"|^[ \t]*(?:以下|下面)(?:是|为)[^\n:：]{0,40}(?:稿|文案|台词|脚本|文本)[^\n:：]{0,20}[:：][ \t]*$"
+    r"|^[ \t]*(?:以下|こちら)(?:は|が)[^\n:：]{0,40}(?:台本|原稿|文章)[^\n:：]{0,20}[:：][ \t]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ANNOUNCED_WITHIN = 400
+# "I removed unnecessary words.": what was done to the text, not the text.
+_REVISION = re.compile(
+    r"(?:\A|\n)[ \t]*I(?:'ve|’ve| have)? (?:also )?(?:removed|added|changed|rewrote|rewritten|shortened|condensed|revised|"
+    r"edited|corrected|rephrased|adjusted|expanded|replaced|fixed|simplified)\b[^\n]*\b(?:words?|sentences?|text|script|"
+    r"paragraphs?|grammar|punctuation|commas?|information|version|length|tone|phrases?)\b[^\n]*\s*\Z",
+    re.IGNORECASE,
+)
 _POSTAMBLE = re.compile(
     r"(?:\A|\n)[ \t]*[(（\[*_]*(?:"
     r"let me know\b|(?:i )?hope (?:this|that|you)\b|feel free to\b|(?:please )?note(?: that)?[:：]|word count\b|"
@@ -143,7 +158,7 @@ def clean_script(raw: str) -> str:
     text = _CODE.sub(r"\1", _STRONG.sub(r"\2", _STRONG.sub(r"\2", text)))
     text = _unless_empty(text, _TITLE_LINE.sub("", text))
     text = _unless_empty(text, _PREAMBLE.sub("", text.strip(), count=1))
-    text = _without_postamble(text)
+    text = _without_postamble(_from_announcement(text))
     text = _LABEL.sub("", _QUOTE_MARK.sub("", text))
     text = _without_list_marks(text)
     text = _without_directions(text)
@@ -166,9 +181,14 @@ def _without_thoughts(text: str) -> str:
     return text[: lower.index(OPEN)] if OPEN in lower else text
 
 
+def _from_announcement(text: str) -> str:
+    found = _ANNOUNCEMENT.search(text, 0, _ANNOUNCED_WITHIN)
+    return _unless_empty(text, text[found.end() :]) if found else text
+
+
 def _without_postamble(text: str) -> str:
     while True:
-        cut = _unless_empty(text, _POSTAMBLE.sub("", text.rstrip()))
+        cut = _unless_empty(text, _REVISION.sub("", _POSTAMBLE.sub("", text.rstrip())))
         if cut == text:
             return text
         text = cut

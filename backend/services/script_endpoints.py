@@ -225,7 +225,11 @@ class ScriptModels:
             return []
         if place.owner is not None and not any(item.get("owned_by") == place.owner for item in answer):
             return []
-        models = [ScriptModel(place.source, name, server) for name in _names(answer)]
+        names = _names(answer)
+        if place.source == "llamacpp":
+            # It calls its model by the file's path, which is nobody's business, and does not need it.
+            names = [re.split(r"[/\\]", name)[-1] for name in names]
+        models = [ScriptModel(place.source, name, server) for name in names if name]
         if models:
             return models
         reason = f"{place.title} runs, but it has no model that writes."

@@ -82,6 +82,14 @@ async def test_on_a_port_that_is_anybodys_the_server_must_say_who_it_is() -> Non
         assert ids(await models(host, owner="llamacpp").all()) == ["ollama/my-model"]
 
 
+@pytest.mark.parametrize("path", ["/home/me/models/q.gguf", "C:\\Users\\me\\q.gguf", "q.gguf"])
+async def test_where_a_file_lies_on_this_computer_is_not_told(path: str) -> None:
+    async with chat_host(models=[{"id": path, "owned_by": "llamacpp"}]) as host:
+        places = [Place("llamacpp", "llama.cpp", host.url, "x", "llamacpp")]
+        looking = ScriptModels(ScriptApi(), local=None, clock=ManualClock(), places=places)
+        assert ids(await looking.all()) == ["llamacpp/q.gguf"]
+
+
 async def test_all_are_looked_at_together_and_one_that_hangs_hides_no_other() -> None:
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
