@@ -87,10 +87,11 @@ async def until(
     try:
         while not task.done():
             await asyncio.wait({task}, timeout=min(poll_s, max(0.0, ends_at - loop.time())))
-            if task.done():
-                break
+            # Also when there is a result: a model that speaks fast would never be interrupted.
             if cancelled():
                 raise JobCancelled
+            if task.done():
+                break
             if loop.time() >= ends_at:
                 raise late()
         return task.result()
@@ -98,6 +99,8 @@ async def until(
         if not task.done():
             task.cancel()
             await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # seen: whoever was cancelled does not wait for it
 
 
 def open_client(transport: httpx.AsyncBaseTransport | None, connect_s: float) -> httpx.AsyncClient:

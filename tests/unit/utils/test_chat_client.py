@@ -257,7 +257,13 @@ async def test_nobody_at_the_address_is_a_sentence() -> None:
     assert "cannot be reached" in (await failure(host)).detail
 
 
-@pytest.mark.parametrize("talk", [_silent, _silent_after_a_word, _drips])
+async def _gushes(line: Line) -> None:
+    await line.head()
+    while True:
+        await line.chunk(delta("a"))
+
+
+@pytest.mark.parametrize("talk", [_silent, _silent_after_a_word, _drips, _gushes])
 async def test_a_cancel_hangs_up(talk: Any) -> None:
     stop = asyncio.Event()
 
