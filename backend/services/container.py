@@ -50,6 +50,7 @@ from backend.services.portrait_probe import PortraitProbe
 from backend.services.retention import Limits, Retention
 from backend.services.script_requests import ScriptService
 from backend.services.script_wiring import wire_scripts
+from backend.services.speech_engines import VOXCPM_CORE, clone_engines
 from backend.services.speech_router import SpeechRouter
 from backend.services.speech_stage import SpeechStage
 from backend.services.stage_runner import StageRunner
@@ -61,7 +62,7 @@ from backend.services.voice_wiring import VoiceServices, wire_voices
 from backend.services.webhook_outbox import WebhookOutbox
 from backend.services.webhook_sender import Sender, WebhookSender
 from backend.services.webhook_service import JobWebhookSecret, WebhookService, delivery_data
-from backend.services.worker_fleet import WorkerNotes, cpu_worker, sweep_left_overs
+from backend.services.worker_fleet import WorkerNotes, cpu_worker, gpu_worker, sweep_left_overs
 from backend.storage.migrations import MIGRATIONS
 from backend.storage.setup import DataLayout, InstanceLock, prepare_directories
 from backend.storage.store import Store, open_store
@@ -75,7 +76,15 @@ ASSETS_DIR = BUNDLE_DIR / "assets"
 # As on the packages of disks.
 BYTES_PER_GB = 10**9
 # Handler package to the name people see.
-CPU_WORKERS = {"speech": "Speech", "draft": "Draft (CPU)", "writer": "Writer (CPU)", RECOGNISER: "Recogniser"}
+CPU_WORKERS = {
+    "speech": "Speech",
+    "draft": "Draft (CPU)",
+    "writer": "Writer (CPU)",
+    "moss_nano": "MOSS-TTS-Nano (CPU)",
+    RECOGNISER: "Recogniser",
+}
+# The same for engines with an environment of their own: title and the folder that the installer fills.
+GPU_WORKERS = {"voxcpm": ("VoxCPM2", VOXCPM_CORE)}
 
 
 @dataclass(frozen=True)
@@ -147,6 +156,9 @@ async def running_services(
         for name, title in CPU_WORKERS.items():
             if name not in team:
                 team[name] = cpu_worker(name, title, settings, ffmpeg=binary, clock=clock, notes=notes)
+        for name, (title, core) in GPU_WORKERS.items():
+            if name not in team:
+                team[name] = gpu_worker(name, title, BASE_DIR / core, settings, clock=clock, notes=notes)
         # Together, not one after the other: a stop has 10 s for all.
         stack.push_async_callback(_stop_all, tuple(team.values()))
         for worker in team.values():
@@ -163,12 +175,14 @@ async def running_services(
             on_death=on_death,
         )
         retention = _retention(settings, store, clock)
+        models = await wire_models(settings, store, ASSETS_DIR, catalogue=catalogue, on_death=on_death)
+        stack.push_async_callback(models.stop)
         voice = wire_voices(
             store,
             catalog=catalog,
             files=FileKeeper(store),
             worker=team["speech"],
-            speech_engines=speech_engines,
+            speech_engines=(*speech_engines, *clone_engines(team, models.ready_now)),
             clock=clock,
             cache_dir=settings.cache_dir,
             max_bytes=settings.max_audio_mib << 20,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from backend.engines.environment_probe import chosen_gpu, expected_python
 from backend.engines.process_tree import ProcessIdentity, sweep_orphans
 from backend.engines.supervisor import WorkerSupervisor
 from backend.engines.worker_lanes import WorkerLanes
@@ -25,8 +26,13 @@ from backend.utils.logger import app_logger, worker_logger
 CPU_START_TIMEOUT_S = 120.0
 # The spare process of an engine goes soon: it is there for a preview while a job runs.
 SPARE_IDLE_S = 60
-# The worker whose model alone is a gigabyte.
+# Workers whose model alone is a gigabyte.
 WRITER = "writer"
+MOSS_NANO = "moss_nano"
+# Five gigabytes from a slow disk to the GPU, and the first compilation of its kernels.
+GPU_START_TIMEOUT_S = 900.0
+# All engines of speech keep what they spoke in one folder: it is bounded and swept as one.
+SPEECH_CACHE = "speech"
 
 
 class WorkerNotes:
@@ -94,7 +100,7 @@ def cpu_worker(
         host_script=BUNDLE_DIR / "workers" / "host.py",
         work_dir=settings.work_dir,
         models_dir=settings.models_dir,
-        cache_dir=settings.cache_dir / name,
+        cache_dir=settings.cache_dir / (SPEECH_CACHE if name == MOSS_NANO else name),
         options={
             "ffmpeg": str(ffmpeg),
             "threads": settings.threads,
@@ -104,7 +110,7 @@ def cpu_worker(
         start_timeout_s=CPU_START_TIMEOUT_S,
         idle_unload_s=settings.worker_idle_unload_s,
     )
-    if name in {WRITER, RECOGNISER}:
+    if name in {WRITER, RECOGNISER, MOSS_NANO}:
         # One process, gone soon: a second model, or one that stays, is memory that the video engines need.
         return WorkerSupervisor(
             replace(spec, idle_unload_s=min(SPARE_IDLE_S, settings.worker_idle_unload_s or SPARE_IDLE_S)),
@@ -116,3 +122,38 @@ def cpu_worker(
     spare_spec = replace(spec, idle_unload_s=min(SPARE_IDLE_S, settings.worker_idle_unload_s or SPARE_IDLE_S))
     spare = WorkerSupervisor(spare_spec, log=worker_logger, clock=clock, observer=notes)
     return WorkerLanes(main, spare)
+
+
+def gpu_worker(
+    name: str, title: str, core_dir: Path, settings: Settings, *, clock: Clock, notes: WorkerNotes
+) -> EngineWorker:
+    """A worker in an environment of its own below `core_dir`; nobody asks it before that is there.
+
+    It goes soon when it has nothing to do: the GPU's memory belongs to the engine that works.
+    """
+    extra = {
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # the numbers of nvidia-smi
+        "HF_HUB_OFFLINE": "1",  # weights come from the model service, never by the way
+        "TOKENIZERS_PARALLELISM": "false",
+        "TQDM_DISABLE": "1",  # its bars would fill the log
+    }
+    environment = worker_environment(settings)
+    gpu = chosen_gpu(core_dir)
+    if gpu is not None and "CUDA_VISIBLE_DEVICES" not in environment:
+        extra["CUDA_VISIBLE_DEVICES"] = str(gpu)
+    spec = WorkerSpec(
+        name=name,
+        title=title,
+        python=expected_python(core_dir),
+        handler=f"workers.{name}.handler",
+        host_script=BUNDLE_DIR / "workers" / "host.py",
+        work_dir=settings.work_dir,
+        models_dir=settings.models_dir,
+        cache_dir=settings.cache_dir / SPEECH_CACHE,
+        options={"assets_dir": str(BUNDLE_DIR / "assets")},
+        env=environment,
+        extra_env=extra,
+        start_timeout_s=GPU_START_TIMEOUT_S,
+        idle_unload_s=min(SPARE_IDLE_S, settings.worker_idle_unload_s or SPARE_IDLE_S),
+    )
+    return WorkerSupervisor(spec, log=worker_logger, clock=clock, observer=notes)

@@ -1,0 +1,46 @@
+"""VoxCPM2: clones a voice on an NVIDIA GPU, in the `voxcpm` worker with an environment of its own. Service process side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from backend.engines.base import Readiness
+from backend.engines.environment_probe import environment_python, is_installation_whole
+from backend.engines.speech.clone import CloneSpeechEngine
+from backend.engines.worker_port import EngineWorker
+from backend.models.codes import ErrorCode
+
+INSTALLER = "install_voxcpm.sh (Linux) or install_voxcpm.bat (Windows)"
+
+
+class VoxCpmSpeechEngine(CloneSpeechEngine):
+    """`core_dir` is `voxcpm_core`, where the installer puts the environment."""
+
+    name = "voxcpm"
+    title_en = "Voice cloning on the GPU (VoxCPM2)"
+    title_zh = "GPU 声音克隆（VoxCPM2）"
+    licence = "Apache-2.0"
+    model_id = "voxcpm2"
+    model_title = "VoxCPM2"
+
+    def __init__(self, worker: EngineWorker, *, core_dir: Path, has_weights: Callable[[], bool]) -> None:
+        super().__init__(worker, has_weights=has_weights)
+        self._core_dir = core_dir
+
+    def readiness(self) -> Readiness:
+        if environment_python(self._core_dir) is None:
+            return Readiness(
+                "NOT_INSTALLED",
+                ErrorCode.ENGINE_NOT_INSTALLED,
+                "VoxCPM2 is not installed on this computer.",
+                f"Run {INSTALLER} in the project folder. It needs an NVIDIA GPU.",
+            )
+        if not is_installation_whole(self._core_dir):
+            return Readiness(
+                "NOT_INSTALLED",
+                ErrorCode.ENGINE_NOT_INSTALLED,
+                "The installation of VoxCPM2 is not finished.",
+                f"Run {INSTALLER} again; it goes on where it stopped.",
+            )
+        return super().readiness()
