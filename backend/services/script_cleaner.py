@@ -102,6 +102,10 @@ _QUOTES = (('"', '"'), ("“", "”"), ("「", "」"), ("『", "』"), ("«", "�
 _EMOJI = re.compile(
     "[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\u2190-\u21ff\u25a0-\u25ff\ufe0e\ufe0f\u200d\u20e3\U000e0020-\U000e007f]+"
 )
+# The same sentence again and again: small models turn in circles. Short ones may be repeated on purpose.
+_REPEATED = re.compile(
+    r"(?:(?<=[\s.!?…。！？])|\A)([^\s.!?…。！？][^.!?…。！？\n]{24,300}[.!?…。！？]+)(?:\s*\1)+"
+)
 _SENTENCE_END = re.compile(r"[.!?…。！？]+[\"'”’」』)）]*")
 
 
@@ -163,7 +167,8 @@ def clean_script(raw: str) -> str:
     text = _without_list_marks(text)
     text = _without_directions(text)
     text = _EMOJI.sub("", text)
-    text = _unquoted(_tidy(text))
+    text = _REPEATED.sub(r"\1", _tidy(text))
+    text = _unquoted(text)
     return _tidy(_unquoted(_without_postamble(text)))
 
 

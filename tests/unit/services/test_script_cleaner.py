@@ -61,6 +61,16 @@ JA = "お茶は静かな飲み物です。時間をかけるほど、味わい�
         (f'"{TEA}"', TEA),
         (f"“{TEA}”", TEA),
         (f"「{CHA}」", CHA),
+        # going round in circles
+        (
+            f"{TEA} It is a drink for everybody in the world. "
+            + "It is a drink for everybody in the world. " * 5,
+            f"{TEA} It is a drink for everybody in the world.",
+        ),
+        (
+            "喝茶可以让人在忙碌的一天里安静下来，也让人在夜晚睡得更好。" * 4,
+            "喝茶可以让人在忙碌的一天里安静下来，也让人在夜晚睡得更好。",
+        ),
         # directions, labels, pictures
         (f"(Upbeat music plays)\n{TEA}", TEA),
         (f"[Scene: a kitchen]\n{TEA}\n[End of script]", TEA),
@@ -114,6 +124,8 @@ def test_what_is_not_read_aloud_is_taken_away(said: str, text: str) -> None:
         "The hashtag #tea is popular. Issue #5 is not.",
         "Use snake_case_names and __init__ files.".replace("__init__", "init"),
         "a < b and b > a",
+        "Row, row, row your boat. Row, row, row your boat.",
+        "喝茶吧。喝茶吧。喝茶吧。",
         "First paragraph.\n\nSecond paragraph.",
     ],
 )
@@ -146,6 +158,10 @@ def test_nothing_stays_nothing(said: str) -> None:
         "好的，以下" * 12_000,
         "a:" * 30_000,
         "![x](http://" * 5000,
+        "a" * 60_000,
+        "abcdefghijklmnopqrstuvwxyz" * 2000 + ".",
+        ("x" * 299 + ".") * 200,
+        ("word " * 50 + "y. ") * 200,
     ],
 )
 def test_an_answer_made_to_keep_the_patterns_busy_is_cleaned_like_any_other(said: str) -> None:
