@@ -213,10 +213,12 @@ class Cloner:
             for done, line in enumerate(lines):
                 context.raise_if_cancelled()
                 context.progress(done / len(lines), "Speaking", step=done, steps=len(lines))
-                units = self._reader.read(line.text, line.language)
+                units = self._reader.read(line.text, line.language, given=line.given)
                 if not units:
                     continue
-                text = spoken_form(line.text, line.language).text
+                # These engines read characters, not pinyin: of the given readings they get those that are words.
+                words = [one for one in line.given if one.words]
+                text = spoken_form(line.text, line.language, words).text
                 seed = order.seed + AGAIN if spoken in narration.again else order.seed
                 sentence = _Sentence(self._model.fingerprint, reference, text, line.language, seed)
                 kept = cache.get(sentence)
@@ -229,15 +231,17 @@ class Cloner:
                     cache.put(sentence, kept)
                 else:
                     cached += 1
-                samples = at_speed(at_pitch(kept.samples, order.pitch), narration.speed)
-                wav.silence(pause if spoken else EDGE_SAMPLES)
+                speed = narration.speed_of(line)
+                pitch = min(max(order.pitch + line.pitch, -12.0), 12.0)
+                samples = at_speed(at_pitch(kept.samples, pitch), speed)
+                wav.silence(pause if spoken else EDGE_SAMPLES + round(line.lead_s * SAMPLE_RATE))
                 pause = narration.pause_after(line)
-                timings.add(line.text, units, _timed(units, len(samples), narration.speed, wav.samples))
+                timings.add(line.text, units, _timed(units, len(samples), speed, wav.samples))
                 wav.write(samples)
                 spoken += 1
             if not spoken:
                 raise nothing_to_say()
-            wav.silence(EDGE_SAMPLES)
+            wav.silence(EDGE_SAMPLES + (pause if lines[-1].pause_s is not None else 0))
             total = wav.samples
             timings.finish(total)
         context.progress(1.0, "Spoken", step=len(lines), steps=len(lines))

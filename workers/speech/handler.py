@@ -18,6 +18,7 @@ from workers.handler import Task, TaskContext, TaskError, WorkerSetup
 if TYPE_CHECKING:
     from workers.speech.engine import SpeechEngine
     from workers.speech.enrol.task import Enroller
+    from workers.speech.text.front import Reader
 
 ENGINE = "kokoro-82m-int8"
 _DEFAULT_THREADS = 2
@@ -29,6 +30,7 @@ class SpeechHandler:
     def __init__(self) -> None:
         self._setup: WorkerSetup | None = None
         self._engine: SpeechEngine | None = None
+        self._reader: Reader | None = None
         self._enroller: Enroller | None = None
 
     def load(self, setup: WorkerSetup) -> dict[str, Any]:
@@ -54,6 +56,10 @@ class SpeechHandler:
         """Do one task. Raises TaskError with a code of the product."""
         if task.task == "speech":
             return self._ready_engine().run(task, context)
+        if task.task == "script_check":
+            from workers.speech.check import run_check
+
+            return run_check(task, context, self._ready_reader())
         if task.task == "voice_match":
             return self._ready_engine().matcher.run(task, context)
         if task.task == "voice_probe":
@@ -68,6 +74,7 @@ class SpeechHandler:
         """Drop the models; the next task loads them again."""
         self._engine = None
         self._enroller = None
+        self._reader = None
 
     def _configured(self) -> WorkerSetup:
         if self._setup is None:
@@ -83,6 +90,14 @@ class SpeechHandler:
                 ffmpeg=str(options["ffmpeg"]), assets_dir=Path(str(options["assets_dir"]))
             )
         return self._enroller
+
+    def _ready_reader(self) -> Reader:
+        """The front ends. Checking a script needs no model."""
+        if self._reader is None:
+            from workers.speech.text.front import Reader
+
+            self._reader = Reader(Path(str(self._configured().options["assets_dir"])) / "g2p")
+        return self._reader
 
     def _ready_engine(self) -> SpeechEngine:
         if self._engine is None:

@@ -323,6 +323,30 @@ class English:
             self._net = LetterToSound(self._folder / "en_net.npz")
         return en_sounds.from_arpabet(self._net.phones(plain), british=self._british)
 
+    def guesses(self, aligned: Aligned) -> list[tuple[int, int]]:
+        """Places in `aligned.text` of the words that no dictionary has and the network reads."""
+        tokens = [_Token(m.group(), m.start(), m.end()) for m in _TOKEN.finditer(aligned.text)]
+        shouting = _is_shouting(tokens)
+        return [
+            (token.start, token.end)
+            for token in tokens
+            if token.text[0].isalpha() and not self._is_known(token.text, shouting)
+        ]
+
+    def _is_known(self, word: str, shouting: bool) -> bool:
+        """Whether a word is read by a dictionary, by regular endings or letter by letter."""
+        word = word.rstrip("'")
+        if (
+            word.lower() in _OWN_WORDS
+            or self._is_acronym(word, shouting)
+            or self._look_up(word, "DEFAULT", False)
+        ):
+            return True
+        if not re.search(r"[aeiouyAEIOUY]", word):
+            return True
+        parts = _CAMEL.findall(word)
+        return len(parts) > 1 and all(len(part) == 1 or self._is_known(part, shouting) for part in parts)
+
     def _part(self, part: str) -> str:
         if len(part) == 1 or (part.isupper() and self._is_acronym(part, shouting=False)):
             return en_sounds.spell_out(part, british=self._british)

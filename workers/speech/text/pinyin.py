@@ -98,3 +98,23 @@ def _syllable(body: str, digit: str) -> str | None:
     except ValueError:
         return None
     return syllable
+
+
+_MARKED = {"a": "āáǎà", "e": "ēéěè", "i": "īíǐì", "o": "ōóǒò", "u": "ūúǔù", "v": "ǖǘǚǜ"}
+
+
+def shown(syllable: str) -> str:
+    """A syllable with its tone as a mark above a vowel: "zhang3" -> "zhǎng"; neutral ones have none.
+
+    The mark stands above a or e, above the o of ou, else above the last vowel (GB/T 16159-2012).
+    """
+    body, tone = syllable[:-1], syllable[-1:]
+    if tone not in "1234" or not body:
+        return body.replace("v", "ü")
+    place = next((body.index(vowel) for vowel in ("a", "e", "ou") if vowel in body), -1)
+    if place < 0:
+        place = max((body.rfind(vowel) for vowel in "iouv"), default=-1)
+    if place < 0:
+        return syllable
+    marked = body[:place] + _MARKED[body[place]][int(tone) - 1] + body[place + 1 :]
+    return marked.replace("v", "ü")

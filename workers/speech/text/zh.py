@@ -137,11 +137,12 @@ class Chinese:
     def _choose(self, word: Word, around: Around, seen: _Seen) -> list[_Choice]:
         ruled = in_context(word, around)
         if ruled:
-            return [_Choice(pinyin) for pinyin in ruled]
-        choices = self._parts(word, 0, len(word.text), seen)
-        measure = last_of_count(word, around)
-        if measure:
-            return [*choices[:-1], _Choice(measure)]
+            choices = [_Choice(pinyin) for pinyin in ruled]
+        else:
+            choices = self._parts(word, 0, len(word.text), seen)
+            measure = last_of_count(word, around)
+            if measure:
+                return [*choices[:-1], _Choice(measure)]
         if word.text in DOUBTFUL_WORDS:
             other = DOUBTFUL_WORDS[word.text].split()
             return [
