@@ -18,8 +18,9 @@ from backend.models.errors import EngineFailure
 
 # Decoding and measuring take seconds on a slow PC, also for a long recording: only a part of it is used.
 ENROL_DEADLINE_S = 120.0
-# About two seconds on two idle cores. A machine that needs longer gets a stand-in now and may match later.
-FAST_MATCH_DEADLINE_S = 30.0
+# About two seconds on two idle cores, and half a minute on two that are shared by ten programs. A machine that needs
+# longer still gets a stand-in; the voice may be enrolled again.
+FAST_MATCH_DEADLINE_S = 120.0
 # Minutes on a slow PC with nothing else to do.
 REFINE_DEADLINE_S = 1800.0
 
