@@ -182,7 +182,7 @@ async def running_services(
             catalog=catalog,
             files=FileKeeper(store),
             worker=team["speech"],
-            speech_engines=(*speech_engines, *clone_engines(team, models.ready_now)),
+            speech_engines=(*clone_engines(team, models.ready_now), *speech_engines),
             clock=clock,
             cache_dir=settings.cache_dir,
             max_bytes=settings.max_audio_mib << 20,
