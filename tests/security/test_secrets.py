@@ -24,6 +24,8 @@ SECRETS = {
     "api_key": KEY,
     "fetch_proxy": "http://proxy-user:pr0xy-passw0rd@127.0.0.1:9",
     "hf_endpoint": "https://hf-us3r:hf-t0ken@mirror.example",
+    "script_api_url": "http://127.0.0.1:9/v1",
+    "script_api_key": "sk-scr1pt-k3y",
     "pip_index_url": "https://pip-us3r:pip-passw0rd@mirror.example/simple",
 }
 TELLING = [
@@ -32,6 +34,7 @@ TELLING = [
     "proxy-user",
     "hf-t0ken",
     "pip-passw0rd",
+    "sk-scr1pt-k3y",
     "env-t0ken-of-somebody",
     "wr0ng-guess",
 ]
