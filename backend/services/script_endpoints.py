@@ -43,6 +43,9 @@ _NOT_WRITING = re.compile(
     re.IGNORECASE,
 )
 
+# Ollama lists models of its own cloud among those of this computer, by these names.
+_ELSEWHERE = re.compile(r"[:-]cloud$")
+
 MISSING = "No language model is set up that could write the script."
 MISSING_FIX = (
     "One of three: start Ollama, LM Studio or llama.cpp's server on this computer; or set SCRIPT_API_URL in .env; or "
@@ -119,6 +122,11 @@ class ScriptModel:
     @property
     def id(self) -> str:
         return f"{self.source}/{self.name}" if self.name else self.source
+
+    @property
+    def stays_here(self) -> bool:
+        """Whether the topic stays on this computer, or goes where the user has said."""
+        return self.source != "ollama" or not _ELSEWHERE.search(self.name)
 
     @property
     def is_ready(self) -> bool:
@@ -199,7 +207,7 @@ class ScriptModels:
         ready = [model for model in models if model.is_ready]
         # SCRIPT_API_MODEL alone chooses among what runs on this computer.
         wished = next((model for model in ready if model.name == self._api.model), None)
-        return wished or next(iter(ready), None)
+        return wished or next((model for model in ready if model.stays_here), None)
 
     # -- looking -----------------------------------------------------------------------------------
     def _look_at_local(self) -> list[ScriptModel]:

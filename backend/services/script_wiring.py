@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from backend.engines.worker_port import EngineWorker
 from backend.models.model_catalogue import CatalogueModel
 from backend.services.avatar_service import AvatarService
 from backend.services.file_keeper import FileKeeper
-from backend.services.script_endpoints import LocalModel, ScriptApi, ScriptModels
+from backend.services.script_endpoints import PLACES, LocalModel, ScriptApi, ScriptModels
 from backend.services.script_local import LocalWriter
 from backend.services.script_requests import ScriptService
 from backend.services.script_stage import ScriptStage
@@ -52,6 +53,7 @@ def wire_scripts(
 ) -> ScriptServices:
     """`worker`: the one that runs the small model."""
     key = settings.script_api_key
+    # A service that listens at one of those ports itself would find its own voices there.
     models = ScriptModels(
         ScriptApi(
             url=settings.script_api_url,
@@ -61,6 +63,7 @@ def wire_scripts(
         ),
         local=local_model(catalogue_dir, settings.models_dir),
         clock=clock,
+        places=[place for place in PLACES if urlsplit(place.url).port != settings.port],
     )
     writer = ScriptWriter(local=LocalWriter(worker), max_chars=settings.max_script_chars)
     return ScriptServices(

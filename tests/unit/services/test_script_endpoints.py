@@ -177,6 +177,18 @@ async def test_a_model_is_chosen_by_id_or_by_name() -> None:
     assert caught.value.code is ErrorCode.SCRIPT_MODEL_MISSING
 
 
+async def test_a_model_of_a_cloud_is_asked_only_when_it_is_named() -> None:
+    async with chat_host(models=[{"id": "big:120b-cloud"}, {"id": "other:cloud"}, {"id": "small"}]) as host:
+        listed = await models(host).listed()
+        assert len(listed.data) == 3
+        assert listed.chosen == "ollama/small"
+        assert (await models(host).choose("big:120b-cloud")).name == "big:120b-cloud"
+        assert (await models(host, api=ScriptApi(model="other:cloud")).choose()).name == "other:cloud"
+        host.models = [{"id": "big:120b-cloud"}]
+        with pytest.raises(InputError):
+            await models(host).choose()
+
+
 async def test_the_small_model_is_ready_when_its_file_is_whole(tmp_path: Path) -> None:
     local = a_local_model(tmp_path)
     looking = models(local=local)
