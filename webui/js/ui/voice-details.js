@@ -16,9 +16,12 @@ import { similarityBadge, voiceReport } from "./voice-report.js";
 /** While the match is being refined; its figures change about this often. */
 const LOOK_EVERY_MS = 3000;
 
-/** @param {Voice} voice */
-export function openVoiceDetails(voice) {
-  const dialog = new VoiceDetails(voice);
+/**
+ * @param {Voice} voice
+ * @param {() => Promise<boolean>} remove  asks, deletes, and says whether that was wanted
+ */
+export function openVoiceDetails(voice, remove) {
+  const dialog = new VoiceDetails(voice, remove);
   document.body.append(dialog.element);
   dialog.element.showModal();
 }
@@ -33,8 +36,8 @@ class VoiceDetails {
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #timer;
 
-  /** @param {Voice} voice */
-  constructor(voice) {
+  /** @param {Voice} voice @param {() => Promise<boolean>} remove */
+  constructor(voice, remove) {
     this.#voice = voice;
     this.element = h(
       "dialog",
@@ -56,6 +59,12 @@ class VoiceDetails {
         h(
           "div",
           { class: "dialog-actions" },
+          h("button", {
+            type: "button",
+            class: "icon-button",
+            tLabel: ["voices.delete", { name: voice.name }],
+            onclick: async () => (await remove()) && this.element.close(),
+          }, icon("trash")),
           h("button", { type: "button", class: "button", t: "voice.again", onclick: () => void this.#enrolAgain() }, icon("retry")),
           h("button", { type: "submit", class: "button button-primary", t: "voice.save" }),
         ),

@@ -114,20 +114,14 @@ export class Voices extends HTMLElement {
         input,
         h("span", { class: "voice-dot" }),
         h("span", { class: "voice-name" }, name),
-        ["female", "male"].includes(voice.gender ?? "") && h("span", { class: "quiet", t: `voices.${voice.gender}` }),
+        voice.builtin && voice.gender && h("span", { class: "quiet", t: `voices.${voice.gender}` }),
         similarityBadge(voice.similarity ?? null),
       ),
       !voice.builtin &&
         h(
           "button",
-          { type: "button", class: "icon-button", tLabel: ["voices.details", { name }], onclick: () => openVoiceDetails(voice) },
+          { type: "button", class: "icon-button", tLabel: ["voices.details", { name }], onclick: () => openVoiceDetails(voice, () => this.#remove(voice)) },
           icon("info"),
-        ),
-      !voice.builtin &&
-        h(
-          "button",
-          { type: "button", class: "icon-button", tLabel: ["voices.delete", { name }], onclick: () => void this.#remove(voice) },
-          icon("trash"),
         ),
       this.#playButton(voice),
     );
@@ -198,20 +192,21 @@ export class Voices extends HTMLElement {
     this.#redrawPlay(was);
   }
 
-  /** @param {Voice} voice */
+  /** Whether it was decided to delete it. @param {Voice} voice */
   async #remove(voice) {
     const sure = await confirmLoss({
       title: "voices.delete_title",
       body: ["voices.delete_body", { name: displayName(voice) }],
       action: "confirm.delete",
     });
-    if (!sure) return;
+    if (!sure) return false;
     try {
       await library.removeVoice(voice.voice_id);
       if (form.value.voiceId === voice.voice_id) form.set({ voiceId: defaultVoice()?.voice_id ?? null });
     } catch (error) {
       fill(this.#problem, problemBox(asProblem(error)));
     }
+    return true;
   }
 }
 
