@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from backend.api import (
     avatars,
     batches,
+    dictionary,
     disk,
     events,
     jobs,
@@ -45,6 +46,7 @@ def install_routes(app: FastAPI) -> None:
         voices,
         avatars,
         script,
+        dictionary,
         models,
         batches,
         webhooks,

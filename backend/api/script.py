@@ -15,6 +15,7 @@ from fastapi.responses import StreamingResponse
 from backend.api.deps import ServicesDep
 from backend.api.errors import BODY_STATUSES, problems
 from backend.models.codes import ErrorCode
+from backend.models.dictionary import ScriptCheck, ScriptCheckOrder
 from backend.models.script import ScriptModelList, ScriptOrder, ScriptText
 from backend.services.script_requests import ScriptEvent
 
@@ -57,6 +58,17 @@ async def write_script(services: ServicesDep, request: Request, body: ScriptOrde
         if not writing.done():
             writing.cancel()
             await asyncio.wait({writing})
+
+
+@router.post(
+    "/check",
+    responses=problems(
+        ErrorCode.VOICE_NOT_FOUND, ErrorCode.TIMEOUT, ErrorCode.ENGINE_UNAVAILABLE, statuses=BODY_STATUSES
+    ),
+)
+async def check_script(services: ServicesDep, body: ScriptCheckOrder) -> ScriptCheck:
+    """What will be said, sentence by sentence, with doubtful readings marked."""
+    return await services.texts.check.check(body)
 
 
 @router.get("/models")

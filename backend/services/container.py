@@ -55,6 +55,7 @@ from backend.services.speech_router import SpeechRouter
 from backend.services.speech_stage import SpeechStage
 from backend.services.stage_runner import StageRunner
 from backend.services.system_service import SystemService
+from backend.services.text_wiring import TextServices, wire_texts
 from backend.services.voice_enrolment import VoiceEnrolment
 from backend.services.voice_service import VoiceService
 from backend.services.voice_speaker import VoiceSpeaker
@@ -106,6 +107,7 @@ class Services:
     system: SystemService
     access: Access
     scripts: ScriptService
+    texts: TextServices
 
 
 @contextlib.asynccontextmanager
@@ -374,6 +376,7 @@ def _wire(
         system=system,
         access=access,
         scripts=scripts.requests,
+        texts=wire_texts(store, workers["speech"], voices, files, max_chars=settings.max_script_chars),
     )
     return services, dispatcher
 

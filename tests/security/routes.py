@@ -30,6 +30,7 @@ def filled(path: str, a_job: str, **others: str) -> str:
         "voice_id": "voice_builtinafheart",
         "avatar_id": "avatar_builtinaria",
         "name": "audio.wav",
+        "term": "no-such-term",
         "model_id": "no-such-model",
         "model_name": "no-such-model",
         # Of these there are none; what is tried here is refused before anybody looks.

@@ -7,6 +7,7 @@ for real. What goes wrong is scripted with `fail_next`.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import math
 import struct
@@ -23,11 +24,21 @@ from backend.engines.worker_types import (
     WorkerArtifact,
     WorkerSnapshot,
 )
-from backend.models.errors import JobCancelled
+from backend.models.codes import ErrorCode
+from backend.models.errors import EngineFailure, JobCancelled
 from backend.utils.media.ffmpeg import locate_ffmpeg
+from tests.support.speech_task import MemoryContext
+from workers.handler import Task, TaskError
+from workers.speech.check import run_check
+from workers.speech.text.front import Reader
 
 RATE = 24_000
 SECONDS_PER_CHARACTER = 0.05
+
+
+@functools.cache
+def _reader() -> Reader:
+    return Reader(Path(__file__).resolve().parents[2] / "assets" / "g2p")
 
 
 def write_tone(path: Path, seconds: float) -> None:
@@ -119,6 +130,8 @@ class TwinWorker:
             (out / "timings.json").write_text(json.dumps(timings(script["text"], seconds)), encoding="utf-8")
             data = {"duration_s": seconds, "language": "en", "sentences": 1, "cached_sentences": 0}
             return self._result(data, ("speech", "speech.wav"), ("timings", "timings.json"), out=out)
+        if request.task == "script_check":
+            return self._result(self._checked(request), ("check", "check.json"), out=out)
         if request.task == "voice_enrol":
             write_tone(out / "reference.wav", 4.0)
             write_tone(out / "reference_16k.wav", 4.0)
@@ -154,6 +167,15 @@ class TwinWorker:
         write_video(out / "video.mp4", seconds)
         data = {"frames": math.ceil(seconds * 25), "fps": 25, "width": 128, "height": 128, "warnings": []}
         return self._result(data, ("video", "video.mp4"), out=out)
+
+    @staticmethod
+    def _checked(request: TaskRequest) -> dict[str, object]:
+        """Looking at a text needs no model: the worker's own code does it."""
+        task = Task(request.job_id, 1, request.task, None, request.inputs, {}, request.output_dir, 0)
+        try:
+            return run_check(task, MemoryContext(), _reader())
+        except TaskError as error:
+            raise EngineFailure(ErrorCode(error.code), error.message) from error
 
     @staticmethod
     def _result(data: dict[str, object], *files: tuple[str, str], out: Path) -> TaskResult:
