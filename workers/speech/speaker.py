@@ -10,6 +10,7 @@ not of its logarithm, so the level matters; see assets/models/speaker/NOTICE for
 
 from __future__ import annotations
 
+import io
 import zipfile
 from pathlib import Path
 
@@ -47,7 +48,8 @@ class SpeakerEncoder:
         """`assets_dir`: the program's assets folder. Raises TaskError(model_missing) for a damaged file."""
         path = assets_dir / "models" / "speaker" / WEIGHTS_FILE
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            # Read whole first: of a damaged file numpy would leave the handle open.
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
                 layers = [
                     tuple(
                         np.ascontiguousarray(stored[f"{part}_{n}"].T, np.float32)

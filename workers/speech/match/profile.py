@@ -107,7 +107,8 @@ def load(path: Path) -> Profile:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ValueError("too large for a profile")
-        with np.load(path, allow_pickle=False) as stored:
+        # Read whole first: of a damaged file numpy would leave the handle open.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
             if str(stored["kind"]) != KIND or int(stored["version"]) != VERSION:
                 raise ValueError(f"kind {stored['kind']}, version {stored['version']}")
             numbers = {name: _number(name, stored[name]) for name in _LIMITS}

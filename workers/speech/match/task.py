@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from workers.handler import Task, TaskContext, TaskError
 from workers.speech.kokoro import Kokoro
@@ -37,10 +38,16 @@ _PRIOR_REACH = 0.6
 
 @dataclass(frozen=True)
 class Known:
-    """What the built-in timbres are known to give for this target: `vectors` (54, 512)."""
+    """What the built-in timbres are known to give for this target: `vectors` (54, 512), zeros where nobody asked.
+
+    `near`: the offered voice that is most like it. `usable`: timbres for the mix, by pitch. `prior`: those that
+    the search is told of.
+    """
 
     vectors: F64
     near: str
+    usable: npt.NDArray[np.bool_]
+    prior: npt.NDArray[np.bool_]
 
 
 class Matcher:
@@ -59,7 +66,7 @@ class Matcher:
         context.progress(0.0, "Listening")
         target = measure(read_wav(task.inputs["reference"]), self._encoder)
         context.raise_if_cancelled()
-        known = self._known(target)
+        known = self._known(target, fast=mode == "fast")
         context.raise_if_cancelled()
         studio = Studio(
             model=self._model,
@@ -92,19 +99,22 @@ class Matcher:
             "gender_guess": target.gender_guess,
         }
 
-    def _known(self, target: Target) -> Known:
-        vectors = self.space.vectors(self._encoder, target.spectrum, LEVELS_DB)
-        likeness = cosine(vectors, target.vectors)
-        offered = {preset.name for preset in self._library.presets}
-        names = self.space.names
-        near = max((i for i, name in enumerate(names) if name in offered), key=lambda i: likeness[i])
-        return Known(vectors, names[near])
+    def _known(self, target: Target, *, fast: bool) -> Known:
+        log_pitch = float(np.log(target.pitch_hz))
+        names = [preset.name for preset in self._library.presets]
+        offered = np.isin(self.space.names, names)
+        usable = blend.candidates(self.space.log_pitch, log_pitch)
+        prior = np.abs(self.space.log_pitch - log_pitch) < _PRIOR_REACH
+        vectors = self.space.vectors(
+            self._encoder, target.spectrum, LEVELS_DB, offered | usable | (prior & (not fast))
+        )
+        likeness = np.where(offered, cosine(vectors, target.vectors), -1.0)
+        return Known(vectors, self.space.names[int(np.argmax(likeness))], usable, prior)
 
     def _fast(self, studio: Studio, known: Known, context: TaskContext) -> profile.Profile:
         """The mix of built-in timbres, spoken twice for its pitch, spectrum and level."""
         target = studio.target
-        allowed = blend.candidates(self.space.log_pitch, float(np.log(target.pitch_hz)))
-        mix = blend.weights(known.vectors, target.vectors, allowed)
+        mix = blend.weights(known.vectors, target.vectors, known.usable)
         start = replace(
             studio.profile(np.zeros(POINT_SIZE)), timbre=(mix @ self.space.timbres).astype(np.float32)
         )
@@ -127,13 +137,12 @@ class Matcher:
             context.raise_if_cancelled()
             context.progress(done / of, "Searching", step=done, steps=of)
 
-        offset = self.space.log_pitch - np.log(studio.target.pitch_hz)
-        near = np.abs(offset) < _PRIOR_REACH
-        points = np.zeros((int(near.sum()), POINT_SIZE))
-        points[:, :-2] = self.space.coordinates(self.space.timbres[near])
-        points[:, -1] = np.clip(offset[near] / _PRIOR_PITCH_UNIT, -_PRIOR_PITCH_LIMIT, _PRIOR_PITCH_LIMIT)
+        offset = self.space.log_pitch[known.prior] - np.log(studio.target.pitch_hz)
+        points = np.zeros((len(offset), POINT_SIZE))
+        points[:, :-2] = self.space.coordinates(self.space.timbres[known.prior])
+        points[:, -1] = np.clip(offset / _PRIOR_PITCH_UNIT, -_PRIOR_PITCH_LIMIT, _PRIOR_PITCH_LIMIT)
         return search.refine(
-            studio, start, (points, known.vectors[near]), trials=trials, seed=seed, report=report
+            studio, start, (points, known.vectors[known.prior]), trials=trials, seed=seed, report=report
         )
 
 

@@ -8,6 +8,7 @@ stay those of a native voice. What a timbre adds with the length of a sentence i
 
 from __future__ import annotations
 
+import io
 import zipfile
 from pathlib import Path
 
@@ -36,7 +37,9 @@ class TimbreSpace:
     def __init__(self, assets_dir: Path) -> None:
         """`assets_dir`: the program's assets folder. Raises TaskError(model_missing) for a damaged file."""
         try:
-            with np.load(assets_dir / "models" / "match" / "timbres.npz", allow_pickle=False) as stored:
+            # Read whole first: of a damaged file numpy would leave the handle open.
+            raw = (assets_dir / "models" / "match" / "timbres.npz").read_bytes()
+            with np.load(io.BytesIO(raw), allow_pickle=False) as stored:
                 self.names: list[str] = [str(name) for name in stored["names"]]
                 self.timbres: F32 = stored["timbres"].astype(np.float32)
                 self._by_length: F32 = stored["by_length"].astype(np.float32)
@@ -72,25 +75,34 @@ class TimbreSpace:
         pack[:, :TIMBRE_SIZE] = timbre + self._by_length
         return pack
 
-    def vectors(self, encoder: SpeakerEncoder, wanted: F64, levels_db: tuple[float, ...]) -> F64:
-        """Speaker vectors of the built-in timbres as if corrected to the spectrum `wanted`.
+    def vectors(
+        self,
+        encoder: SpeakerEncoder,
+        wanted: F64,
+        levels_db: tuple[float, ...],
+        chosen: npt.NDArray[np.bool_],
+    ) -> F64:
+        """Speaker vectors of the `chosen` (n,) timbres as if corrected to the spectrum `wanted`; zeros for others.
 
         (n, 256 * levels): one after the other for each level in dB above the encoder's own. Nothing is spoken: the
         kept mel powers are weighted as the filter would weight the sound.
         """
         frequencies = np.arange(spectrum.BINS) * spectrum.RATE / spectrum.TAPS
         bands_hz = encoder.band_hz
-        weighted = np.empty_like(self._windows)
-        for index in range(len(self.names)):
-            own = self._owner == index
+        weighted, owners = [], []
+        for index in np.flatnonzero(chosen):
+            windows = self._windows[self._owner == index]
             gain_db = np.interp(bands_hz, frequencies, spectrum.correction_db(wanted, self._spectra[index]))
-            windows = self._windows[own]
             louder = windows * (10.0 ** (gain_db / 10.0)).astype(np.float32)
-            # Bands have equal area, so their sum weighted by width is the power.
-            power = float((windows * encoder.band_width).sum()), float((louder * encoder.band_width).sum())
-            weighted[own] = louder * np.float32(power[0] / max(power[1], 1e-12))
-        levelled = [weighted * np.float32(10.0 ** (level / 10.0)) for level in levels_db]
-        found = encoder.embed_mels(np.concatenate(levelled)).reshape(len(levels_db), len(weighted), -1)
-        return np.stack(
-            [found[:, self._owner == index].mean(axis=1).reshape(-1) for index in range(len(self.names))]
-        ).astype(np.float64)
+            # The bands have equal areas, so their sum weighted by their widths is the power.
+            before = float((windows * encoder.band_width).sum())
+            after = float((louder * encoder.band_width).sum())
+            weighted.append(louder * np.float32(before / max(after, 1e-12)))
+            owners.extend([index] * len(windows))
+        batch = np.concatenate(weighted)
+        levelled = [batch * np.float32(10.0 ** (level / 10.0)) for level in levels_db]
+        found = encoder.embed_mels(np.concatenate(levelled)).reshape(len(levels_db), len(batch), -1)
+        result = np.zeros((len(self.names), found.shape[2] * len(levels_db)))
+        for index in np.flatnonzero(chosen):
+            result[index] = found[:, np.array(owners) == index].mean(axis=1).reshape(-1)
+        return result
