@@ -27,7 +27,7 @@ TIMBRE_SIZE = 128
 # 20 of 53 directions hold 86 % of the variation between the 54 timbres.
 DIRECTIONS = 20
 # Logarithmic mel power is kept in bytes between these powers of ten.
-_LOG_LOW, _LOG_HIGH = -9.0, 1.0
+LOG_LOW, LOG_HIGH = -9.0, 1.0
 _MEL_BANDS = 40
 
 
@@ -44,7 +44,7 @@ class TimbreSpace:
                 self.timbres: F32 = stored["timbres"].astype(np.float32)
                 self._by_length: F32 = stored["by_length"].astype(np.float32)
                 self.log_pitch: F64 = np.log(stored["pitch_hz"].astype(np.float64))
-                scaled = stored["windows"].astype(np.float32) / 255.0 * (_LOG_HIGH - _LOG_LOW) + _LOG_LOW
+                scaled = stored["windows"].astype(np.float32) / 255.0 * (LOG_HIGH - LOG_LOW) + LOG_LOW
                 self._windows: F32 = (np.float32(10.0) ** scaled).astype(np.float32)
                 self._owner = stored["window_owner"].astype(np.int64)
                 self._spectra: F64 = stored["spectra"].astype(np.float64)
