@@ -50,7 +50,7 @@ from backend.services.portrait_probe import PortraitProbe
 from backend.services.retention import Limits, Retention
 from backend.services.script_requests import ScriptService
 from backend.services.script_wiring import wire_scripts
-from backend.services.speech_engines import VOXCPM_CORE, clone_engines
+from backend.services.speech_engines import clone_engines
 from backend.services.speech_router import SpeechRouter
 from backend.services.speech_stage import SpeechStage
 from backend.services.stage_runner import StageRunner
@@ -63,7 +63,7 @@ from backend.services.voice_wiring import VoiceServices, wire_voices
 from backend.services.webhook_outbox import WebhookOutbox
 from backend.services.webhook_sender import Sender, WebhookSender
 from backend.services.webhook_service import JobWebhookSecret, WebhookService, delivery_data
-from backend.services.worker_fleet import WorkerNotes, cpu_worker, gpu_worker, sweep_left_overs
+from backend.services.worker_fleet import WorkerNotes, sweep_left_overs, worker_team
 from backend.storage.migrations import MIGRATIONS
 from backend.storage.setup import DataLayout, InstanceLock, prepare_directories
 from backend.storage.store import Store, open_store
@@ -76,16 +76,6 @@ from backend.utils.media.ffmpeg import Ffmpeg, locate_ffmpeg
 ASSETS_DIR = BUNDLE_DIR / "assets"
 # As on the packages of disks.
 BYTES_PER_GB = 10**9
-# Handler package to the name people see.
-CPU_WORKERS = {
-    "speech": "Speech",
-    "draft": "Draft (CPU)",
-    "writer": "Writer (CPU)",
-    "moss_nano": "MOSS-TTS-Nano (CPU)",
-    RECOGNISER: "Recogniser",
-}
-# The same for engines with an environment of their own: title and the folder that the installer fills.
-GPU_WORKERS = {"voxcpm": ("VoxCPM2", VOXCPM_CORE)}
 
 
 @dataclass(frozen=True)
@@ -154,13 +144,7 @@ async def running_services(
         catalog = Catalog(ASSETS_DIR)
         await asyncio.to_thread(catalog.load)
         binary = await asyncio.to_thread(locate_ffmpeg)
-        team: dict[str, EngineWorker] = dict(workers or {})
-        for name, title in CPU_WORKERS.items():
-            if name not in team:
-                team[name] = cpu_worker(name, title, settings, ffmpeg=binary, clock=clock, notes=notes)
-        for name, (title, core) in GPU_WORKERS.items():
-            if name not in team:
-                team[name] = gpu_worker(name, title, BASE_DIR / core, settings, clock=clock, notes=notes)
+        team = worker_team(workers or {}, settings, ffmpeg=binary, clock=clock, notes=notes)
         # Together, not one after the other: a stop has 10 s for all.
         stack.push_async_callback(_stop_all, tuple(team.values()))
         for worker in team.values():

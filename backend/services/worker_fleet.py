@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from backend.engines.worker_port import EngineWorker
 from backend.engines.worker_types import WorkerSpec
 from backend.services.hearing import WORKER_NAME as RECOGNISER
 from backend.services.hearing import recogniser_python
+from backend.services.speech_engines import VOXCPM_CORE
 from backend.storage.workers import WorkersRepository
 from backend.utils.clock import Clock
 from backend.utils.config import BASE_DIR, BUNDLE_DIR, Settings, worker_environment
@@ -33,6 +34,17 @@ MOSS_NANO = "moss_nano"
 GPU_START_TIMEOUT_S = 900.0
 # All engines of speech keep what they spoke in one folder: it is bounded and swept as one.
 SPEECH_CACHE = "speech"
+
+# Handler package to the name people see.
+CPU_WORKERS = {
+    "speech": "Speech",
+    "draft": "Draft (CPU)",
+    "writer": "Writer (CPU)",
+    "moss_nano": "MOSS-TTS-Nano (CPU)",
+    RECOGNISER: "Recogniser",
+}
+# The same for engines with an environment of their own: title and the folder that the installer fills.
+GPU_WORKERS = {"voxcpm": ("VoxCPM2", VOXCPM_CORE)}
 
 
 class WorkerNotes:
@@ -85,6 +97,20 @@ async def sweep_left_overs(workers: WorkersRepository, boot_id: str) -> None:
         app_logger.warning("ended process %d, left over from an earlier start", pid)
     for row in left:
         await workers.forget(row.worker_id)
+
+
+def worker_team(
+    given: Mapping[str, EngineWorker], settings: Settings, *, ffmpeg: Path, clock: Clock, notes: WorkerNotes
+) -> dict[str, EngineWorker]:
+    """All workers by name, not started; those that are `given` (twins, in tests) in the place of real ones."""
+    team = dict(given)
+    for name, title in CPU_WORKERS.items():
+        if name not in team:
+            team[name] = cpu_worker(name, title, settings, ffmpeg=ffmpeg, clock=clock, notes=notes)
+    for name, (title, core) in GPU_WORKERS.items():
+        if name not in team:
+            team[name] = gpu_worker(name, title, BASE_DIR / core, settings, clock=clock, notes=notes)
+    return team
 
 
 def cpu_worker(
