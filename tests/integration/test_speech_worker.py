@@ -165,6 +165,19 @@ def test_an_edited_script_speaks_only_the_sentence_that_changed(speak: Speak) ->
     assert not np.array_equal(first, second)
 
 
+def test_a_sentence_that_is_spoken_again_changes_alone_and_both_takes_are_kept(speak: Speak) -> None:
+    text = "Two boats sail. One comes back. Nobody waits."
+    first, before, _, _ = speak(text, "af_bella")
+    second, after, _, _ = speak(text, "af_bella", again=[1])
+    lengths = [[row["end_s"] - row["start_s"] for row in timings["sentences"]] for timings in (before, after)]
+    assert (first["cached_sentences"], second["cached_sentences"]) == (0, 2)
+    assert lengths[1][1] > lengths[0][1]
+    assert lengths[1][0] == pytest.approx(lengths[0][0], abs=1e-3)
+    assert lengths[1][2] == pytest.approx(lengths[0][2], abs=1e-3)
+    assert speak(text, "af_bella", again=[1])[0]["cached_sentences"] == 3
+    assert speak(text, "af_bella")[0]["cached_sentences"] == 3
+
+
 def test_speed_changes_the_length(speak: Speak) -> None:
     slow, _, _, _ = speak("A short line to time.", "am_fenrir", speed=0.8)
     fast, _, _, _ = speak("A short line to time.", "am_fenrir", speed=1.4)
@@ -186,6 +199,8 @@ def test_a_script_with_nothing_to_say_is_refused(speak: Speak, text: str) -> Non
         ({"voice": "af_heart", "speed": "fast"}, "validation_failed"),
         ({"voice": "af_heart", "pause_ms": -1}, "validation_failed"),
         ({"voice": "af_heart", "language": "fr"}, "validation_failed"),
+        ({"voice": "af_heart", "again": [-1]}, "validation_failed"),
+        ({"voice": "af_heart", "again": "all"}, "validation_failed"),
     ],
 )
 def test_wrong_parameters_are_refused(speak: Speak, params: dict[str, Any], code: str) -> None:
@@ -251,67 +266,6 @@ def test_a_long_script_is_spoken_to_its_end(speak: Speak) -> None:
     shown = "".join(word["text"] for sentence in timings["sentences"] for word in sentence["words"])
     assert shown == text
     assert data["sentences"] > 1
-
-
-@pytest.fixture
-def probe(handler: SpeechHandler, tmp_path: Path) -> Callable[[Path], tuple[dict[str, Any], Context]]:
-    def run(audio: Path) -> tuple[dict[str, Any], Context]:
-        out = tmp_path / "out"
-        out.mkdir()
-        context = Context()
-        return handler.run(
-            Task("job_x", 1, "voice_probe", None, {"audio": audio}, {}, out, 0), context
-        ), context
-
-    return run
-
-
-def write_wav(path: Path, samples: np.ndarray, rate: int) -> Path:
-    with wave.open(str(path), "wb") as stream:
-        stream.setnchannels(samples.shape[1] if samples.ndim == 2 else 1)
-        stream.setsampwidth(2)
-        stream.setframerate(rate)
-        stream.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
-    return path
-
-
-def test_a_recording_of_speech_is_measured(speak: Speak, probe: Any, tmp_path: Path) -> None:
-    _, _, sound, _ = speak(
-        "This is a recording of a person. It goes on for a while, and then it ends.", "am_michael"
-    )
-    stereo = np.repeat(sound[:, None], 2, axis=1)
-    data, context = probe(write_wav(tmp_path / "my voice.wav", stereo, 24_000))
-    assert data["duration_s"] == pytest.approx(len(sound) / 24_000, abs=0.05)
-    assert 3.0 <= data["speech_s"] <= data["duration_s"]
-    assert (data["sample_rate"], data["channels"]) == (24_000, 1)
-    assert data["peak"] == pytest.approx(np.abs(sound).max(), abs=0.01)
-    assert data["clipped_fraction"] == 0.0
-    assert len(read_wav(context.artifacts["voice"])) == pytest.approx(len(sound), abs=1200)
-
-
-def test_a_short_recording_is_refused(speak: Speak, probe: Any, tmp_path: Path) -> None:
-    _, _, sound, _ = speak("Too short.", "am_michael")
-    with pytest.raises(TaskError) as caught:
-        probe(write_wav(tmp_path / "a.wav", sound, 24_000))
-    assert caught.value.code == "voice_too_short"
-
-
-def test_noise_alone_is_no_voice(probe: Any, tmp_path: Path) -> None:
-    noise = np.random.default_rng(0).standard_normal(48_000 * 6) * 0.1
-    with pytest.raises(TaskError) as caught:
-        probe(write_wav(tmp_path / "a.wav", noise, 48_000))
-    assert caught.value.code == "voice_too_short"
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"garbage" * 500, b"#EXTM3U\nfile:///etc/passwd\n", b"RIFF\x24\x00\x00\x00WAVE"]
-)
-def test_what_is_no_recording_is_refused(probe: Any, tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "a.wav"
-    path.write_bytes(content)
-    with pytest.raises(TaskError) as caught:
-        probe(path)
-    assert caught.value.code == "audio_unreadable"
 
 
 def test_an_unknown_task_is_refused(handler: SpeechHandler, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 Flow: `speech`: a script and the name of a voice -> sentences -> `speech.wav` and `timings.json`, sentence by
 sentence. `voice_enrol`: any media file -> the reference of a voice and a report on it (`enrol/task.py`).
-`voice_probe`: any media file -> `voice.wav` and what can be measured on it.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class SpeechHandler:
         self._enroller: Enroller | None = None
 
     def load(self, setup: WorkerSetup) -> dict[str, Any]:
-        """Load and warm the model. A model that is not installed is reported, not raised: probing works without.
+        """Load and warm the model. A model that is not installed is reported, not raised: enrolment works without.
 
         The error then comes with the first `speech` task.
         """
@@ -62,10 +61,6 @@ class SpeechHandler:
             return run_check(task, context, self._ready_reader())
         if task.task == "voice_match":
             return self._ready_engine().matcher.run(task, context)
-        if task.task == "voice_probe":
-            from workers.speech.probe import run_probe
-
-            return run_probe(task, context, ffmpeg=str(self._configured().options["ffmpeg"]))
         if task.task == "voice_enrol":
             return self._ready_enroller().run(task, context)
         raise TaskError("validation_failed", f"The speech worker has no task called {task.task!r}.")
