@@ -38,8 +38,42 @@ PAUSE_MS = 300
 # A piece of 500 characters is two minutes of sound; a slow PC needs as long.
 PIECE_DEADLINE_S = 300.0
 # The borders where a text may be cut: after a sentence's end and what closes with it. A full stop must be followed
-# by a blank, so that no number is cut; one letter or two before it may be an abbreviation (Mr., U.S.).
-_ENDS = re.compile(r"[。！？!?…]+[”’」』）)\"']*\s*|(?<=\w{3})\.+[”’)\"']*\s+|\n+")
+# by a blank, so that no number is cut, and must not belong to the word before it.
+_ENDS = re.compile(r"[。！？!?…]+[”’」』）)\"']*\s*|\.+[”’)\"']*\s+|\n+")
+_ABBREVIATIONS = frozenset(
+    [
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "prof",
+        "st",
+        "jr",
+        "sr",
+        "vs",
+        "etc",
+        "no",
+        "vol",
+        "fig",
+        "gen",
+        "col",
+        "sgt",
+        "lt",
+        "capt",
+        "rev",
+        "hon",
+        "inc",
+        "ltd",
+        "co",
+        "corp",
+        "approx",
+        "dept",
+        "est",
+    ]
+)
+_LAST_WORD = re.compile(r"[^\W_][\w.]*\Z")
+# Longer than any word that matters here; keeps the look backwards short.
+_WORD_CHARS = 24
 
 
 @dataclass(frozen=True)
@@ -185,6 +219,10 @@ def pieces_of(text: str) -> list[str]:
     """The text cut after sentences: first a short piece, then longer ones. Joined they are the text again."""
     sentences, start = [], 0
     for border in _ENDS.finditer(text):
+        if border.group().startswith(".") and _is_abbreviated(
+            text[max(0, border.start() - _WORD_CHARS) : border.start()]
+        ):
+            continue
         sentences.append(text[start : border.end()])
         start = border.end()
     sentences.append(text[start:])
@@ -197,6 +235,13 @@ def pieces_of(text: str) -> list[str]:
     if len(pieces) > 1 and not pieces[-1].strip():
         pieces[-2:] = [pieces[-2] + pieces[-1]]
     return pieces
+
+
+def _is_abbreviated(before: str) -> bool:
+    """Whether a full stop after this belongs to its last word: Mr., U.S., J. Smith."""
+    match = _LAST_WORD.search(before)
+    word = match.group().lower() if match else ""
+    return word in _ABBREVIATIONS or (len(word) == 1 and word.isalpha()) or "." in word
 
 
 async def _told(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -231,10 +231,20 @@ async def test_so_many_are_served_at_once(speaker: FakeSpeaker, monkeypatch: pyt
 
 
 def test_no_cut_goes_through_a_number_or_an_abbreviation() -> None:
-    text = "Version 3.14 of it costs 1.5 million. Mr. Smith of the U.S. Army paid 2.50 for it today. " * 8
+    text = (
+        "Version 3.14 of it costs 1.5 million. Mr. Smith of the U.S. Army and J. Doe paid 2.50 for it. " * 8
+    )
     for piece in pieces_of(text):
         assert piece.strip()[0] in "VM"
-        assert piece.strip().endswith(("million.", "today."))
+        assert piece.strip().endswith(("million.", "for it."))
+
+
+@pytest.mark.parametrize("end", ["looked up.", "it is 5.", "go!", 'he said so."', "in 1999.", "OK?"])
+def test_a_sentence_that_ends_with_a_short_word_is_an_end(end: str) -> None:
+    sentence = f"Nobody who was still waiting in the large room of the old station {end}"
+    pieces = pieces_of(" ".join([sentence] * 30))
+    assert pieces[0].strip() == sentence
+    assert max(map(len, pieces)) <= openai_speech.NEXT_CHARS
 
 
 def test_chinese_is_cut_after_its_own_marks() -> None:
