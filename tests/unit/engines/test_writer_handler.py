@@ -96,6 +96,8 @@ def says(*pieces: str, reason: str = "stop") -> Answer:
 @pytest.fixture
 def llama(monkeypatch: pytest.MonkeyPatch) -> Llama:
     made = Llama()
+    # What `load` sets is for its own process.
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
     monkeypatch.setitem(sys.modules, "xllamacpp", made.module())
     return made
 
