@@ -96,7 +96,7 @@ class FailureDesk:
             )
             app_logger.error("failed: %s; the queue is paused", error.code)
             return
-        if stage is StageName.SPEECH and error.code is ErrorCode.ENGINE_NOT_INSTALLED:
+        if stage is StageName.SPEECH and is_open and not self._speech_router.is_installed(asked):
             outcome = AttemptOutcome.SKIPPED  # nothing was started
         if error.code not in INPUT_CODES and policy.retries and not _was_retried(view, stage, asked):
             if not is_open:

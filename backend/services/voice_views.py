@@ -114,5 +114,5 @@ def notice_of(record: VoiceRecord, router: SpeechRouter) -> str:
         said = f"A built-in voice speaks instead: the match could not be made.{reason}"
     clones = router.installable_clones()
     if clones:
-        said += f" For real cloning install {' or '.join(clones)}."
+        said += f" Once installed, one of these would truly clone it: {', '.join(clones)}."
     return said

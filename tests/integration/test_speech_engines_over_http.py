@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from backend.engines.base import Readiness
 from backend.models.codes import ErrorCode
 from backend.models.errors import EngineFailure
 from backend.utils.media.ffmpeg import locate_ffmpeg
@@ -131,6 +132,15 @@ async def test_an_engine_that_is_asked_for_and_not_there_is_skipped_with_its_rea
         assert speech_hops(view) == [("twinclone", "skipped")]
 
 
+async def test_an_engine_whose_model_is_missing_is_skipped_and_not_called_a_failure(tmp_path: Path) -> None:
+    absent = Readiness("NOT_INSTALLED", ErrorCode.MODEL_MISSING, "Its model is not here.", "Download it.")
+    async with running_studio(tmp_path, speech_engines=[TwinSpeechEngine(readiness=absent)]) as studio:
+        voice = await cloned_voice(studio, tmp_path)
+        view = await studio.wait_for(await studio.submit(voice_id=voice, speech_engine="twinclone"))
+        assert speech_hops(view) == [("twinclone", "skipped"), ("builtin", "succeeded")]
+        assert view["attempts"][0]["code"] == "model_missing"
+
+
 async def test_an_engine_is_left_out_for_a_language_that_it_does_not_speak(tmp_path: Path) -> None:
     clone = TwinSpeechEngine(languages="zh")
     async with running_studio(tmp_path, speech_engines=[clone]) as studio:
@@ -182,8 +192,10 @@ async def test_the_engines_are_listed_best_first_and_an_unknown_one_is_refused(t
         assert view["engine"] == "builtin"
         labels = {engine["engine"]: engine["label_en"] for engine in view["engines"]}
         assert labels["builtin"] == "Voice match (approximate)"
-        assert "install" in view["notice"]
-        assert "Twinclone" in view["notice"]
+        names = [engine["title_en"] for engine in listed if engine["is_clone"] and not engine["ready"]]
+        assert view["notice"].endswith(
+            f"Once installed, one of these would truly clone it: {', '.join(names)}."
+        )
         for body in ({"speech_engine": "nobody"}, {"voice_id": voice, "speech_engine": "nobody"}):
             answer = await studio.http.post(
                 "/api/jobs",
