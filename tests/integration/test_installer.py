@@ -31,7 +31,9 @@ LABEL = "2.10.0+cu130"
 
 pytestmark = [
     pytest.mark.slow,  # each starts some interpreters
-    pytest.mark.skipif(sys.platform == "win32", reason="the stand-ins for uv and nvidia-smi are POSIX scripts"),
+    pytest.mark.skipif(
+        sys.platform == "win32", reason="the stand-ins for uv and nvidia-smi are POSIX scripts"
+    ),
 ]
 
 
@@ -105,7 +107,7 @@ class Rig:
     def words(self) -> list[str]:
         """What uv was asked for, in short."""
         return [
-            "venv" if call[0] == "venv" else "torch" if "--index" in call else "packages"
+            call[0] if call[0] in {"venv", "python"} else "torch" if "--index" in call else "packages"
             for call in self.calls()
         ]
 
@@ -392,6 +394,19 @@ def test_everything_that_uv_keeps_lies_in_the_engines_folder(
     entry: dict[str, Any] = json.loads(rig.log.read_text("utf-8").splitlines()[0])
     assert entry["cache"] == str(rig.core / "cache")
     assert entry["mirror"].startswith("https://mirror.example/https://github.com/astral-sh/")
+
+
+def test_a_private_python_is_fetched_when_there_is_none_or_when_asked_for(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.card(RTX_4090)
+    monkeypatch.setattr(steps.interpreters, "find", lambda wanted, runner: None)
+    status, text = rig.install("--private-python")
+    assert status == Exit.OK, text
+    assert rig.words() == ["python", "venv", "torch", "packages"]
+    assert (rig.core / "python").is_dir()
+    assert rig.install("--private-python")[0] == Exit.OK
+    assert rig.words() == ["python", "venv", "torch", "packages"]
 
 
 def test_an_unknown_engine_is_refused(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,6 +45,13 @@ def value(name):
 
 if arguments[0] == "venv":
     sys.exit(subprocess.call([value("--python"), "-m", "venv", "--without-pip", arguments[-1]]))
+if arguments[:2] == ["python", "install"]:
+    folder = pathlib.Path(os.environ["UV_PYTHON_INSTALL_DIR"]) / f"cpython-{{arguments[2]}}.0-linux" / "bin"
+    folder.mkdir(parents=True)
+    script = folder / "python3"
+    script.write_text("#!/bin/sh\\nexec " + sys.executable + ' "$@"\\n')
+    script.chmod(0o755)
+    sys.exit(0)
 assert arguments[:2] == ["pip", "install"], arguments
 import hashlib, io, re, sysconfig, urllib.request, zipfile
 site = next(pathlib.Path(value("--python")).parent.parent.glob("lib/python*/site-packages"))
@@ -170,6 +177,9 @@ def serving(registry: Registry) -> Iterator[Registry]:
     """Serve `registry` on 127.0.0.1 while the block runs."""
 
     class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
         def do_GET(self) -> None:
             body = registry.answer(self.path)
             self.send_response(404 if body is None else 200)
@@ -178,7 +188,8 @@ def serving(registry: Registry) -> Iterator[Registry]:
             )
             self.send_header("Content-Length", str(len(body or b"")))
             self.end_headers()
-            self.wfile.write(body or b"")
+            if self.command == "GET":
+                self.wfile.write(body or b"")
 
         def log_message(self, format: str, *arguments: object) -> None: ...
 
