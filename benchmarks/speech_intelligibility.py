@@ -87,6 +87,7 @@ def tokens_of(text: str, language: str) -> list[str]:
 
     text = unicodedata.normalize("NFKC", text)
     if language == "en":
+        text = re.sub(r"\b(\d{1,2})\.(\d{2})\b", r"\1:\2", text)  # 3.30, as the recogniser writes a time
         spoken = normalise_en.normalise(clean(text)).text.lower()
         return re.sub(r"[^a-z' ]", " ", spoken).split()
     if language == "zh":
