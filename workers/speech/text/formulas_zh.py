@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from workers.speech.text.names_zh import ELEMENTS, GREEK
-from workers.speech.text.numbers_zh import cardinal, digits
+from workers.speech.text.names_zh import ELEMENTS, GREEK, UNITS
+from workers.speech.text.numbers_zh import cardinal, digits, number
 from workers.speech.text.rules import Rule, rule
 
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
@@ -26,6 +26,17 @@ def _power(match: re.Match[str]) -> str:
     power = (match[1] or match[2]).translate(_RAISED)
     named = {"2": "的平方", "3": "的立方"}.get(power)
     return named or f"的{'负' * power.startswith('-')}{cardinal(power.lstrip('-'))}次方"
+
+
+@rule(r"(?<=sin|cos|tan|cot)\s?(\d{1,3}(?:\.\d+)?)°")
+def _argument(match: re.Match[str]) -> str:
+    return f" {number(match[1])}度"
+
+
+@rule(rf"(?<=[⁰¹²³⁴-⁹])\s?({'|'.join(sorted(map(re.escape, UNITS), key=len, reverse=True))})(?![A-Za-z])")
+def _unit_of_power(match: re.Match[str]) -> str:
+    """3×10⁸m/s."""
+    return UNITS[match[1]]
 
 
 @rule(r"√\s?(?=[\dA-Za-z(（])")
@@ -88,6 +99,6 @@ def _raised(match: re.Match[str]) -> str:
     return digits(match[0].translate(_RAISED))
 
 
-FIRST: tuple[Rule, ...] = (_angle, _compound, _root, _divided)
+FIRST: tuple[Rule, ...] = (_angle, _argument, _unit_of_power, _compound, _root, _divided)
 MINUS = _minus
 SIGNS: tuple[Rule, ...] = (_power, _sign, _sign_of_words, _greek, _raised)

@@ -19,7 +19,8 @@ from workers.speech.text import numbers_zh, punctuation, zh_sounds
 from workers.speech.text.aligned import Aligned, Unit
 from workers.speech.text.language import is_han
 from workers.speech.text.lines import SortedLines
-from workers.speech.text.zh_context import Around, in_context, last_of_count
+from workers.speech.text.zh_around import Around
+from workers.speech.text.zh_context import in_context, last_of_count
 from workers.speech.text.zh_net import ReadingNet
 from workers.speech.text.zh_own import FULL_ER, OWN_CHARACTERS, OWN_WORDS, SETTLED
 from workers.speech.text.zh_several import DOUBTFUL_ALONE, DOUBTFUL_WORDS, SEVERAL, UNTAUGHT
@@ -140,6 +141,8 @@ class Chinese:
             choices = [_Choice(pinyin) for pinyin in ruled]
         else:
             choices = self._parts(word, 0, len(word.text), seen)
+            if len(word.text) == 3 and word.text.endswith("不着"):
+                choices[-1] = _Choice("zhao2")  # 点不着
             measure = last_of_count(word, around)
             if measure:
                 return [*choices[:-1], _Choice(measure)]
@@ -194,7 +197,13 @@ class Chinese:
         own = OWN_CHARACTERS.get(character) if alone else None
         options = SEVERAL.get(character)
         if options is None or (alone and character in SETTLED):
-            default = own or hint or UNTAUGHT.get(character, ("",))[0] or OWN_CHARACTERS.get(character, "")
+            default = (
+                own
+                or hint
+                or (options or ("",))[0]
+                or UNTAUGHT.get(character, ("",))[0]
+                or OWN_CHARACTERS.get(character, "")
+            )
             pinyin = default or self._load()[1].get(character) or ""
             doubtful = alone and character in DOUBTFUL_ALONE
             return _Choice(

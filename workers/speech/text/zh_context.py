@@ -6,9 +6,16 @@ Source: Xiandai Hanyu Cidian on each character; Xiandai Hanyu babai ci (Lü Shux
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from workers.speech.text.zh_own import COUNT_READINGS, MEASURE_READINGS, SURNAMES, TITLES, TWINS
+from workers.speech.text.zh_around import Around
+from workers.speech.text.zh_own import (
+    COUNT_READINGS,
+    DONE_FOR,
+    MEASURE_READINGS,
+    SURNAMES,
+    TITLES,
+    TWINS,
+    WEATHER,
+)
 from workers.speech.text.zh_words import Word
 
 _COUNTS = frozenset("一二两三四五六七八九十几每半百千万零数多好")
@@ -19,36 +26,12 @@ _PERSONS = frozenset("你我他她它您咱")
 _GROWN = frozenset("得出着满成高大胖壮肉毛个开")
 _DEGREE = frozenset("很太不更最多这那么较好越真挺够极有")
 # What is tied: 系 before these is ji4.
-_TIED = frozenset("鞋安领围扣绳红蝴腰带丝在着上紧好住个了")
+_TIED = frozenset("一鞋安领围扣绳红蝴腰带丝在着上紧好住个了")
 _MEASURED = frozenset("体身血尺腰三胸长宽高一了过得着好完")
 _CARRIED = frozenset("书背包孩着起个行枪弟妹女儿竹一")
-_WEATHER = (
-    "雨", "雪", "风", "病", "梦", "空", "灾", "火", "战", "仗", "官司", "误会", "噩", "浩劫", "革命", "暴", "虚惊", "争", "架",
-)  # fmt: skip
 _PLANTED = frozenset("树花草菜地田瓜豆粮庄稻麦棉果茶药葱蒜橘苹葡萄桃了着下上满出")
-_DONE_FOR = (
-    "服务", "争", "准备", "提供", "加油", "考虑", "祝", "高兴", "担心", "骄傲", "自豪", "牺牲", "感到", "带来", "创造", "唱",
-    "写", "买", "设计", "举办", "做", "打", "谋", "着想", "而",
-)  # fmt: skip
 _ADJUST = frozenset("小大高低好准慢快整成节亮暗匀味色一音温台频")
 _TRANSFER = frozenset("到往去来走回离任动入出")
-
-
-@dataclass(frozen=True)
-class Around:
-    """What a rule sees: the words beside a word, None at the ends, and the phrase with the place of the word."""
-
-    before: Word | None
-    after: Word | None
-    phrase: str
-
-    def left(self, word: Word) -> str:
-        """The phrase before the word."""
-        return self.phrase[: word.start]
-
-    def right(self, word: Word) -> str:
-        """The phrase behind it."""
-        return self.phrase[word.start + len(word.text) :]
 
 
 def in_context(word: Word, around: Around) -> list[str] | None:
@@ -60,6 +43,8 @@ def in_context(word: Word, around: Around) -> list[str] | None:
         return _party_or_line(around.right(word))
     if text == "一数" and "从" in around.left(word):
         return ["yi1", "shu3"]  # 从一数到十
+    if text == "不着" and around.before is not None and around.before.tag[:1] == "v":
+        return ["bu5", "zhao2"]  # 点不着
     if text == "背着" and around.right(word)[:1] in _CARRIED:
         return ["bei1", "zhe5"]
     if text == "穿着" and around.right(word)[:1] not in {
@@ -127,7 +112,7 @@ def _party_or_line(right: str) -> list[str]:
 
 def _event(right: str) -> str:
     """一场雨 is cháng, 一场比赛 chǎng."""
-    return "chang2" if right.removeprefix("大").startswith(_WEATHER) else "chang3"
+    return "chang2" if right.removeprefix("大").startswith(WEATHER) else "chang3"
 
 
 def _is_number(word: Word | None) -> bool:
@@ -159,7 +144,7 @@ def _de_get(word: Word, around: Around, left: str, right: str) -> str | None:
 
 
 def _hai_huan(word: Word, around: Around, left: str, right: str) -> str | None:
-    if right[:1] in set("给清钱款书债账") or (right[:1] == "了" and len(right) > 1):
+    if right[:1] in set("给清钱款书债账了"):
         return "huan2"
     if right[:1] in _PERSONS and any(
         right[1:].startswith(thing) for thing in ("钱", "书", "债", "的", "一个人情", "人情")
@@ -231,7 +216,7 @@ def _wei(word: Word, around: Around, left: str, right: str) -> str | None:
         return "wei2"  # 以他为榜样
     if before is not None and before.tag[:1] in {"v", "n"} and after is not None and after.tag == "m":
         return "wei2"  # 温度为三十度
-    if after is not None and after.tag[:1] in {"n", "r"} and any(verb in right[:10] for verb in _DONE_FOR):
+    if after is not None and after.tag[:1] in {"n", "r"} and any(verb in right[:10] for verb in DONE_FOR):
         return "wei4"  # 为大家服务
     if left.endswith(("命名", "翻译", "任命", "评选", "公认", "誉", "尊", "列", "升级", "更名", "改名")):
         return "wei2"
@@ -376,11 +361,24 @@ def _kong(word: Word, around: Around, left: str, right: str) -> str | None:
 
 
 def _dao(word: Word, around: Around, left: str, right: str) -> str | None:
-    if right[:1] in set("水茶酒垃油牛咖一杯满车退立着过") and left[-1:] not in set("摔跌推撞晕滑"):
+    if right[:1] in set("水茶酒垃油牛咖一杯满车退立着过进出入给掉") and left[-1:] not in set("摔跌推撞晕滑"):
         return "dao4"
     if left[-1:] in set("摔跌推撞晕滑倾病醉累压绊打击昏吹放跪拉") or right[:1] in set("闭塌霉在地下"):
         return "dao3"
     return None
+
+
+def _hua(word: Word, around: Around, left: str, right: str) -> str | None:
+    return "hua2" if right[:1] in set("一着破船桨火过伤开算得") or right.startswith("了一") else None
+
+
+def _zhe_broken(word: Word, around: Around, left: str, right: str) -> str | None:
+    """绳子折了: broken, of what is long; 打折了 and 折了一下 are not."""
+    return "she2" if right == "了" and around.before is not None and around.before.tag[:1] == "n" else None
+
+
+def _zhong_hit(word: Word, around: Around, left: str, right: str) -> str | None:
+    return "zhong4" if right[:1] in set("了奖毒计弹箭暑") else None
 
 
 def _san(word: Word, around: Around, left: str, right: str) -> str | None:
@@ -391,5 +389,5 @@ _RULES = {
     "地": _de_ground, "得": _de_get, "还": _hai_huan, "长": _chang_zhang, "只": _zhi, "行": _hang, "重": _zhong_chong,
     "为": _wei, "干": _gan, "系": _xi_ji, "量": _liang, "落": _luo_la, "盛": _sheng_cheng, "宿": _su_xiu, "吐": _tu,
     "转": _zhuan, "背": _bei, "种": _zhong, "数": _shu, "调": _tiao_diao, "着": _zhe, "了": _liao, "觉": _jiao, "假": _jia,
-    "血": _xue_xie, "场": _chang, "卷": _juan, "空": _kong, "倒": _dao, "散": _san,
+    "血": _xue_xie, "场": _chang, "卷": _juan, "空": _kong, "倒": _dao, "散": _san, "划": _hua, "折": _zhe_broken, "中": _zhong_hit,
 }  # fmt: skip

@@ -80,7 +80,11 @@ OWN_WORDS = _table(
     思量 si1 liang5, 掂量 dian1 liang5, 打量 da3 liang5, 奔着 ben4 zhe5, 投奔 tou2 ben4, 奔头 ben4 tou5,
     大伯 da4 bo2, 哈达 ha3 da2, 哈巴狗 ha3 ba1 gou3, 绿林 lu4 lin2, 鸭绿江 ya1 lu4 jiang1, 执拗 zhi2 niu4,
     落枕 lao4 zhen3, 丢三落四 diu1 san1 la4 si4, 落下来 luo4 xia4 lai2, 宁愿 ning4 yuan4, 宁可 ning4 ke3, 宁肯 ning4 ken3,
-    为人民服务 wei4 ren2 min2 fu2 wu4, 为人民 wei4 ren2 min2, 息事宁人 xi1 shi4 ning2 ren2, 娘儿俩 niang2 er5 lia3, 爷儿俩 ye2 er5 lia3, 单杠 dan1 gang4, 行不通 xing2 bu5 tong1,
+    还款 huan2 kuan3, 还债 huan2 zhai4, 还贷 huan2 dai4, 还钱 huan2 qian2, 麻将 ma2 jiang4, 施舍 shi1 she3, 美发 mei3 fa4, 理发 li3 fa4,
+    护发素 hu4 fa4 su4, 好静 hao4 jing4, 好动 hao4 dong4, 好强 hao4 qiang2, 倒进 dao4 jin4, 倒出 dao4 chu1, 倒入 dao4 ru4, 倒掉 dao4 diao4,
+    做得到 zuo4 de5 dao4, 办得到 ban4 de5 dao4, 想得到 xiang3 de5 dao4, 看得到 kan4 de5 dao4, 找得到 zhao3 de5 dao4, 买得到 mai3 de5 dao4,
+    听得到 ting1 de5 dao4, 太重 tai4 zhong4, 很重 hen3 zhong4, 重了 zhong4 le5, 撒谎 sa1 huang3, 撒娇 sa1 jiao1, 撒手 sa1 shou3, 撒网 sa1 wang3,
+    中了 zhong4 le5, 为人民服务 wei4 ren2 min2 fu2 wu4, 为人民 wei4 ren2 min2, 息事宁人 xi1 shi4 ning2 ren2, 娘儿俩 niang2 er5 lia3, 爷儿俩 ye2 er5 lia3, 单杠 dan1 gang4, 行不通 xing2 bu5 tong1,
     校准 jiao4 zhun3, 校验 jiao4 yan4, 校正 jiao4 zheng4, 唯一 wei2 yi1, 胳膊 ge1 bo5, 胡同 hu2 tong4, 冒号 mao4 hao4,
     好吃懒做 hao4 chi1 lan3 zuo4, 参差 cen1 ci1, 参差不齐 cen1 ci1 bu4 qi2, 曾祖父 zeng1 zu3 fu4, 曾祖母 zeng1 zu3 mu3,
     曾孙 zeng1 sun1, 曾国藩 zeng1 guo2 fan1, 曾巩 zeng1 gong3, 曾子 zeng1 zi3, 仇英 qiu2 ying1, 单雄信 shan4 xiong2 xin4,
@@ -106,11 +110,13 @@ OWN_CHARACTERS = _table(
     佛 fo2, 似 si4, 傀 kui3, 剌 la4, 艮 gen4, 哗 hua2, 龈 yin2, 町 ting3, 靓 liang4, 抡 lun1, 囤 tun2, 杓 shao2, 炔 que1,
     跄 qiang4, 逮 dai3, 教 jiao1, 累 lei4, 切 qie1, 吐 tu4, 什 shi2, 勒 le4, 脏 zang1, 晕 yun1, 少 shao3, 落 luo4, 背 bei4,
     要 yao4, 空 kong1, 散 san4, 卷 juan3, 弹 tan2, 盛 sheng4, 涨 zhang3, 转 zhuan4, 倒 dao4, 将 jiang1, 与 yu3, 应 ying4,
-    曾 ceng2, 挑 tiao1, 奔 ben4, 炸 zha4, 扎 zha1, 钉 ding4, 假 jia3, 难 nan2, 藏 cang2, 钻 zuan1, 横 heng2, 正 zheng4
+    曾 ceng2, 舍 she3, 率 shuai4, 剥 bao1, 撒 sa3, 挨 ai2, 削 xiao1, 挑 tiao1, 奔 ben4, 炸 zha4, 扎 zha1, 钉 ding4, 假 jia3, 难 nan2, 藏 cang2, 钻 zuan1, 横 heng2, 正 zheng4
     """
 )
 # Said like this alone, whatever the network thinks of the sentence: the other reading lives in fixed words.
-SETTLED = frozenset("得都给累教要没什勒与空好少大脏难相正炸扎")
+SETTLED = frozenset(
+    "得都给累教要没什勒与空好少大脏难相正炸扎弹铺挑藏钻传将舍率剥撒挨削粘塞供泡喝尽薄汗饮劲仇吓挣闷钉斗更弄臭答解几肚糊磨夹淋"
+)
 # Words in which 儿 is a syllable of its own ("child"), not the r that colours the syllable before it.
 FULL_ER = frozenset(
     _words("""
@@ -141,3 +147,11 @@ MEASURE_READINGS = {"行": "hang2", "只": "zhi1", "宿": "xiu3", "重": "chong2
                      "场": "chang3", "间": "jian1", "曲": "qu3", "卷": "juan4", "发": "fa1"}  # fmt: skip
 TWINS = {"量": "liang2", "数": "shu3", "调": "tiao2", "转": "zhuan4", "卷": "juan3", "切": "qie1", "挑": "tiao1", "称": "cheng1",
           "散": "san4", "倒": "dao4", "种": "zhong4", "背": "bei4", "教": "jiao1", "猜": "cai1"}  # fmt: skip
+# What an event of 一场 (chang2) is; what one does for others, so that 为 is wei4.
+WEATHER = (
+    "雨", "雪", "风", "病", "梦", "空", "灾", "火", "战", "仗", "官司", "误会", "噩", "浩劫", "革命", "暴", "虚惊", "争", "架",
+)  # fmt: skip
+DONE_FOR = (
+    "服务", "争", "准备", "提供", "加油", "考虑", "祝", "高兴", "担心", "骄傲", "自豪", "牺牲", "感到", "带来", "创造", "唱",
+    "写", "买", "设计", "举办", "做", "打", "谋", "着想", "而",
+)  # fmt: skip

@@ -15,6 +15,39 @@ _PARTICLES = frozenset("吗呢吧啊呀哇哪啦嘛呗喽噢哟么")
 _STRUCTURAL = frozenset("的地")
 _ASPECT = frozenset("了着过")
 _DIRECTIONS = frozenset("来去")
+# What a verb may lead to: 看不清楚, 听不懂. After 是, 能 and their like 不 denies what follows.
+_COMPLEMENTS = frozenset(
+    {
+        "清",
+        "清楚",
+        "见",
+        "到",
+        "懂",
+        "完",
+        "起",
+        "来",
+        "下",
+        "上",
+        "出",
+        "出来",
+        "进",
+        "进去",
+        "动",
+        "住",
+        "开",
+        "明白",
+        "惯",
+        "够",
+        "下去",
+        "过去",
+        "着",
+        "了",
+        "及",
+        "成",
+        "得",
+    }
+)
+_NOT_ACTIONS = frozenset("是能会要想该可敢肯有在让叫使去")
 _DIRECTION_HEADS = frozenset("上下进出回过起开")
 _NUMERALS = frozenset("零〇一二两三四五六七八九幺点")
 _UNITS = frozenset("十百千万亿")
@@ -140,9 +173,18 @@ def _bu(syllables: list[Syllable], index: int) -> None:
     following = syllables[index + 1] if index + 1 < len(syllables) else None
     if following is None:
         return
-    before = syllables[index - 1].character if index else ""
-    if before and before == following.character:
+    before = syllables[index - 1] if index else None
+    if before is not None and before.character == following.character:
         syllable.set_tone("5")  # 好不好
+    elif (
+        before is not None
+        and before.tag[:1] in {"v", "l"}
+        and before.place == 0
+        and (before.word == syllable.word or len(before.word_text) == 1)
+        and before.character not in _NOT_ACTIONS
+        and (syllable.word_text[syllable.place + 1 :] or following.word_text) in _COMPLEMENTS
+    ):
+        syllable.set_tone("5")  # 看不清楚
     elif following.tone == "4":
         syllable.set_tone("2")
 
