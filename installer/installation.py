@@ -103,7 +103,7 @@ def lines(plan: Plan) -> list[str]:
         text.append(
             f"{number}. [{'done' if planned.is_done else 'to do'}] {step.name}: {step.title}{size}{stop}"
         )
-    text.append(f"then the weights: model “{engine.model_id}” in the page under Settings → Models")
+    text.append(f"then the weights: model “{engine.model_id}” in the page under Models")
     return text
 
 
@@ -145,7 +145,7 @@ def carry_out(plan: Plan, *, repair: bool = False) -> None:
         write_state(context.core, state)
         console.ok(step.title)
     _settle(context, plan)
-    console.ok(f"{context.engine.title} is installed; its weights: Settings → Models in the page")
+    console.ok(f"{context.engine.title} is installed; its weights: Models in the page")
 
 
 def _settle(context: Context, plan: Plan) -> None:

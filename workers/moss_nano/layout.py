@@ -36,7 +36,7 @@ WEIGHTS = (
 )
 FILES = (MANIFEST, CODEC_META, TOKENIZER, PREFILL, DECODE, FRAME, ENCODE, DECODE_AUDIO, *WEIGHTS)
 
-FIX = "Download the model “MOSS-TTS-Nano” under Settings → Models."
+FIX = "Download the model “MOSS-TTS-Nano” under Models in the page."
 # The real manifest has half a megabyte: it also holds voices.
 _MAX_JSON_BYTES = 16 << 20
 _MAX_PROMPT_TOKENS = 4096

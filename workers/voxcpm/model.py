@@ -26,7 +26,7 @@ NAME = "voxcpm2"
 # Below the models folder, as assets/catalogue/voxcpm2.json lays them; all of them are opened by the package.
 FOLDER = "voxcpm2"
 FILES = ("config.json", "model.safetensors", "audiovae.pth", "tokenizer.json", "tokenizer_config.json")
-FIX = "Download the model “VoxCPM2” under Settings → Models."
+FIX = "Download the model “VoxCPM2” under Models in the page."
 # The package's own defaults, written out: they are part of what a kept take sounds like.
 GUIDANCE = 2.0
 STEPS = 10

@@ -39,7 +39,7 @@ class CloneSpeechEngine(WorkerSpeechEngine):
                 "NOT_INSTALLED",
                 ErrorCode.MODEL_MISSING,
                 f"The model {self.model_title} is not on this computer.",
-                f"Download it in the page under Settings → Models, or by POST /api/models/{self.model_id}/download.",
+                f"Download it in the page under Models, or by POST /api/models/{self.model_id}/download.",
             )
         return super().readiness()
 
