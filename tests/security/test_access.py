@@ -150,6 +150,15 @@ async def test_whoever_guesses_locks_nobody_else_out(tmp_path: Path) -> None:
     assert access.open_session("mine", "192.0.2.7")
 
 
+async def test_an_old_key_in_a_program_of_this_machine_locks_no_other_program_out(tmp_path: Path) -> None:
+    access = Access(ManualClock())
+    await access.load(settings_in(tmp_path, api_key="mine"), Flags())
+    for here in ("127.0.0.1", "::1"):
+        for _ in range(MAX_WRONG_KEYS_PER_MINUTE * 2):
+            assert not access.accepts_key("old", here)
+        assert access.accepts_key("mine", here)
+
+
 async def test_wrong_keys_of_many_callers_are_counted_within_a_bound() -> None:
     wrong = WrongKeys(ManualClock())
     for number in range(5000):
