@@ -6,6 +6,7 @@ The model is installed once per run from the packages (1 s), or taken from AIO_T
 import json
 import os
 import threading
+import tracemalloc
 import wave
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -266,6 +267,35 @@ def test_a_long_script_is_spoken_to_its_end(speak: Speak) -> None:
     shown = "".join(word["text"] for sentence in timings["sentences"] for word in sentence["words"])
     assert shown == text
     assert data["sentences"] > 1
+
+
+@pytest.mark.slow
+def test_ten_thousand_characters_are_told_sentence_by_sentence_and_take_no_more_memory(
+    handler: SpeechHandler, tmp_path: Path
+) -> None:
+    """A few sentences over and over, so that the cache speaks; what is measured is the way through the script."""
+    line = "今天我们来介绍一款新的产品。它可以帮助您快速制作视频。感谢您的观看！"
+    peaks = {}
+    for characters in (2_000, 10_000):
+        folder = tmp_path / str(characters)
+        folder.mkdir()
+        script = folder / "script.json"
+        text = line * (characters // len(line))
+        script.write_text(json.dumps({"text": text, "language": "zh"}), encoding="utf-8")
+        context = Context()
+        tracemalloc.start()
+        try:
+            task = Task("job", 1, "speech", None, {"script": script}, {"voice": "zf_xiaobei"}, folder, 0)
+            data = handler.run(task, context)
+            peaks[characters] = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert data["sentences"] == 3 * (characters // len(line))
+        told = [fraction for fraction in context.fractions if fraction is not None]
+        assert len(told) == data["sentences"] + 1
+        assert told == sorted(told)
+    # The longer one is more than 50 MB of sound longer: none of that may be held.
+    assert peaks[10_000] < peaks[2_000] + (16 << 20)
 
 
 def test_an_unknown_task_is_refused(handler: SpeechHandler, tmp_path: Path) -> None:
