@@ -156,9 +156,8 @@ def make_chinese_net() -> None:
     load = {name: pickle.loads((folder / f"{name}.pkl").read_bytes()) for name in ("np_ckpt", "char2idx", "class2idx")}  # fmt: skip # noqa: S301
     state = load["np_ckpt"]
     # The first four are not characters (padding, unknown, begin, end): any four private ones hold their places.
-    characters = ["\ue000", "\ue001", "\ue002", "\ue003"] + sorted(
-        load["char2idx"], key=load["char2idx"].get
-    )[4:]
+    known = sorted(load["char2idx"], key=load["char2idx"].get)[4:]
+    characters = ["\ue000", "\ue001", "\ue002", "\ue003", *known]
     arrays = {
         "embedding": state["embedding.weight"],
         "head0_w": state["logit_layer.0.weight"],
