@@ -81,7 +81,9 @@ class VoiceEnrolment:
                         "That file is not audio or video that can be read.",
                         hint="Use a WAV, MP3, M4A, OGG, FLAC, WebM or MP4 file.",
                     )
-                made = await self._make(upload, voice_id, ticket=voice_id, work_dir=upload.parent)
+                made = await self._make(
+                    upload, voice_id, language=language, ticket=voice_id, work_dir=upload.parent
+                )
                 sample = await self._files.keep_upload(
                     upload,
                     "voice",
@@ -128,7 +130,11 @@ class VoiceEnrolment:
         try:
             with self._quiet.busy():
                 made = await self._make(
-                    original, voice_id, ticket=ticket, work_dir=self._files.path(f"work/{ticket}")
+                    original,
+                    voice_id,
+                    language=record.language or "auto",
+                    ticket=ticket,
+                    work_dir=self._files.path(f"work/{ticket}"),
                 )
                 _, freed = await self._store.voices.enrol(
                     voice_id, report=made.report, reference=made.reference, match=made.match
@@ -139,13 +145,17 @@ class VoiceEnrolment:
         self._on_enrol(voice_id)
         return await self._voices.get(voice_id)
 
-    async def _make(self, audio: Path, voice_id: str, *, ticket: str, work_dir: Path) -> _Made:
+    async def _make(self, audio: Path, voice_id: str, *, language: str, ticket: str, work_dir: Path) -> _Made:
         enrolled = await self._worker.enrol(audio, ticket=ticket, work_dir=work_dir)
         matched: Matched | None = None
         reason: str | None = None
         try:
             matched = await self._worker.match(
-                enrolled.reference, ticket=ticket, work_dir=work_dir, seed=stable_seed(voice_id)
+                enrolled.reference,
+                language=language,
+                ticket=ticket,
+                work_dir=work_dir,
+                seed=stable_seed(voice_id),
             )
         except EngineFailure as error:
             # The sample is good and stays; a built-in voice speaks, and says so.

@@ -130,6 +130,7 @@ class VoiceRefiner:
             matched = await self._worker.refine(
                 self._files.path((await self._store.files.get(reference)).rel_path),
                 self._files.path((await self._store.files.get(voice.profile_file_id)).rel_path),
+                language=voice.language or "auto",
                 ticket=ticket,
                 work_dir=self._files.path(f"work/{ticket}"),
                 seed=stable_seed(voice.voice_id),

@@ -24,6 +24,9 @@ FAST_MATCH_DEADLINE_S = 120.0
 # Minutes on a slow PC with nothing else to do.
 REFINE_DEADLINE_S = 1800.0
 
+# Those that a match can be made in; a recording in any other is matched like one that nobody named.
+LANGUAGES = frozenset({"zh", "en", "ja"})
+
 MatchStage = Literal["fast", "refined"]
 
 
@@ -70,11 +73,17 @@ class VoiceWorker:
         )
         return Enrolled(reference=_artifact(result, "reference"), report=dict(result.data))
 
-    async def match(self, reference: Path, *, ticket: str, work_dir: Path, seed: int) -> Matched:
-        """The match that is there in seconds. Raises EngineFailure."""
+    async def match(
+        self, reference: Path, *, language: str, ticket: str, work_dir: Path, seed: int
+    ) -> Matched:
+        """The match that is there in seconds. Raises EngineFailure.
+
+        `language`: of the recording; `auto` is tried in Chinese and English.
+        """
         return await self._match(
             {"reference": reference},
             "fast",
+            language=language,
             ticket=ticket,
             work_dir=work_dir,
             seed=seed,
@@ -88,6 +97,7 @@ class VoiceWorker:
         reference: Path,
         profile: Path,
         *,
+        language: str,
         ticket: str,
         work_dir: Path,
         seed: int,
@@ -103,6 +113,7 @@ class VoiceWorker:
         return await self._match(
             {"reference": reference, "profile": profile},
             "refine",
+            language=language,
             ticket=ticket,
             work_dir=work_dir,
             seed=seed,
@@ -116,6 +127,7 @@ class VoiceWorker:
         inputs: dict[str, Path],
         mode: Literal["fast", "refine"],
         *,
+        language: str,
         ticket: str,
         work_dir: Path,
         seed: int,
@@ -131,7 +143,7 @@ class VoiceWorker:
                 attempt=1,
                 task="voice_match",
                 inputs=inputs,
-                params={"mode": mode, "seed": seed},
+                params={"mode": mode, "seed": seed, "language": language if language in LANGUAGES else None},
                 output_dir=output_dir,
                 deadline_s=deadline_s,
                 seed=seed,

@@ -92,12 +92,16 @@ async def test_a_refinement_gives_way_to_people_and_is_taken_up_again(tmp_path: 
     async with running_studio(tmp_path) as studio:
         studio.speech.gate_of["refine"].clear()
         voice_id = (await clone(studio, tmp_path))["voice_id"]
-        view = await until_match(studio, voice_id, "refining")
-        assert view["match"]["progress"] == 0.5
+        give_up_at = time.monotonic() + WAIT_S
+        # First "refining" alone, then with what the worker reported.
+        while (view := await voice(studio, voice_id))["match"]["progress"] != 0.5:
+            assert time.monotonic() < give_up_at, view
+            await asyncio.sleep(0.02)
+        assert view["match"]["state"] == "refining"
         assert view["similarity"]["stage"] == "fast", "what speaks now"
         answer = await studio.http.post(f"/api/voices/{voice_id}/preview", json={"text": "Hello"})
         assert answer.status_code == 200
-        assert studio.speech.gave_way == 1
+        assert studio.speech.gave_way >= 1
         job = await studio.wait_for(await studio.submit(voice_id=voice_id))
         assert job["status"] == "completed"
         studio.speech.gate_of["refine"].set()
