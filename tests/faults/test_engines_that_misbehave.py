@@ -15,8 +15,7 @@ from backend.engines.base import BaseEngineAdapter
 from backend.engines.supervisor import WorkerLimits
 from backend.models.codes import ErrorCode
 from backend.models.errors import EngineFailure, JobCancelled
-from backend.services import adapter_call, engine_router
-from backend.services import local_executor as executor_module
+from backend.services import adapter_call, engine_router, failure_desk
 from tests.faults.scenes import fixture_studio, reaches
 from tests.fixtures.workers.harness import Witness, eventually, is_alive
 from tests.integration.test_library_over_http import png
@@ -47,7 +46,7 @@ class Plugin(BaseEngineAdapter):
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Second tries follow at once, and the fixture engine hands over to the draft engine."""
-    monkeypatch.setattr(executor_module, "RETRY_DELAY_MS", 10)
+    monkeypatch.setattr(failure_desk, "RETRY_DELAY_MS", 10)
     monkeypatch.setitem(engine_router.NAMED_PLANS, "fixture", ("fixture", "draft"))
 
 
