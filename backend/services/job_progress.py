@@ -50,6 +50,7 @@ class StageProgress:
         self._written_at_s = float("-inf")
         self._written = self._percent
         self._writing: asyncio.Task[None] | None = None
+        self._later: asyncio.TimerHandle | None = None
 
     def report(self, fraction: float | None, message: str) -> None:
         """Take a fraction of this stage (0..1, None when unknown). Never goes back."""
@@ -69,6 +70,13 @@ class StageProgress:
             self._written_at_s, self._written, self._written_message = now_s, self._percent, self._message
             writing = self._write(self._percent, self._message, self._eta(fraction, now_s))
             self._writing = asyncio.ensure_future(writing)
+        elif self._percent - self._written >= WRITE_EVERY_POINTS and self._later is None:
+            # Too soon after the last row. There may be no other report for long: an engine deep in native code.
+            self._later = asyncio.get_running_loop().call_later(WRITE_EVERY_S, self._look_again)
+
+    def _look_again(self) -> None:
+        self._later = None
+        self.report(None, "")
 
     def _eta(self, fraction: float | None, now_s: float) -> float | None:
         if fraction is None or fraction < ETA_AFTER_FRACTION:
@@ -77,6 +85,9 @@ class StageProgress:
 
     async def settle(self) -> None:
         """Wait for a write that is under way, and let its error be seen."""
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         if self._writing is not None:
             writing, self._writing = self._writing, None
             await writing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from backend.models.codes import StageName
 from backend.services.job_progress import (
@@ -61,3 +62,16 @@ async def test_progress_never_goes_back() -> None:
     stage = Rows(StageName.VIDEO, floor=50.0)
     await stage.report(0.0, "again from the beginning", 10)
     assert stage.rows == [(50.0, "again from the beginning")]
+
+
+async def test_a_point_that_came_too_soon_after_a_row_is_written_although_nothing_more_is_reported() -> None:
+    """An engine says where it is and then holds the interpreter for minutes."""
+    stage = Rows(StageName.VIDEO)
+    await stage.report(None, "loading")
+    await stage.report(0.1, "working")
+    assert [message for _, message in stage.rows] == ["loading"]
+    stage.clock.advance(WRITE_EVERY_S)
+    give_up_at = time.monotonic() + 10
+    while len(stage.rows) < 2 and time.monotonic() < give_up_at:
+        await asyncio.sleep(0.02)
+    assert [message for _, message in stage.rows] == ["loading", "working"]
