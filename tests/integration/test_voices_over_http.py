@@ -101,9 +101,10 @@ async def test_a_refinement_gives_way_to_people_and_is_taken_up_again(tmp_path: 
         assert view["similarity"]["stage"] == "fast", "what speaks now"
         answer = await studio.http.post(f"/api/voices/{voice_id}/preview", json={"text": "Hello"})
         assert answer.status_code == 200
-        assert studio.speech.gave_way >= 1
         job = await studio.wait_for(await studio.submit(voice_id=voice_id))
         assert job["status"] == "completed"
+        # A preview by a twin may be over before the refinement looks; a job is not.
+        assert studio.speech.gave_way >= 1
         studio.speech.gate_of["refine"].set()
         await until_match(studio, voice_id, "refined")
 
