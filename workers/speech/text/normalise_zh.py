@@ -71,6 +71,16 @@ def _decade(match: re.Match[str]) -> str:
     return f"{cardinal(match[1])}年代" if len(match[1]) == 2 else f"{year(match[1])}年代"
 
 
+@rule(_NOT_IN_NUMBER + r"(\d+(?:\.\d+)?)\s?[:：]\s?(\d+\.\d+)(?![\d:：])")
+def _decimal_ratio(match: re.Match[str]) -> str:
+    return f"{number(match[1])}比{number(match[2])}"
+
+
+@rule(r"(?<![A-Za-z])N[oO]\.\s?(\d{1,3})(?![\d.])")
+def _rank(match: re.Match[str]) -> str:
+    return f"第{cardinal(match[1])}"
+
+
 _TIME = r"([01]?\d|2[0-4])[:：]([0-5]\d)(?![\d:：]|\.\d)"
 
 
@@ -267,7 +277,7 @@ def _silent(_: re.Match[str]) -> str:
 
 RULES: tuple[Rule, ...] = (
     addresses.email("艾特", "点"), addresses.url("点", "杠"), *strings_zh.FIRST, *formulas_zh.FIRST,
-    _iso_date, _year_range, _four_digit_year, _season, _two_digit_year, _generation, _decade, _clock_range, _clock, _percent_range, _percent,
+    _iso_date, _year_range, _four_digit_year, _season, _two_digit_year, _generation, _decade, _decimal_ratio, _rank, _clock_range, _clock, _percent_range, _percent,
     _money, _money_behind, *strings_zh.TELEPHONES, _version, _fraction, _result, _cued_result, _score, formulas_zh.MINUS, _range, _measure,
     _ordinal_range, _ordinal, *strings_zh.ROOMS, _calendar, _between_letters, _counted, _after_letters, *strings_zh.LONG, _plain,
     _plus_plus, *formulas_zh.SIGNS, _from_to, _until, _about, _and, _per, _silent,

@@ -21,8 +21,10 @@ from workers.speech.text.language import is_han
 from workers.speech.text.lines import SortedLines
 from workers.speech.text.zh_around import Around
 from workers.speech.text.zh_context import in_context, last_of_count
+from workers.speech.text.zh_lexicon import COMMON_WORDS
 from workers.speech.text.zh_net import ReadingNet
-from workers.speech.text.zh_own import FULL_ER, OWN_CHARACTERS, OWN_WORDS, SETTLED
+from workers.speech.text.zh_own import FULL_ER, OWN_CHARACTERS, SETTLED
+from workers.speech.text.zh_own import OWN_WORDS as NAMED_WORDS
 from workers.speech.text.zh_several import DOUBTFUL_ALONE, DOUBTFUL_WORDS, SEVERAL, UNTAUGHT
 from workers.speech.text.zh_tones import Syllable, apply_sandhi
 from workers.speech.text.zh_words import Word, WordTable
@@ -34,6 +36,7 @@ _OWN_ODDS = 3.0
 _SURE = 0.8
 # A word of the large phrase list that the network did not confirm; see assets/g2p/make.py.
 _UNSURE_MARK = " ?"
+OWN_WORDS = {**NAMED_WORDS, **COMMON_WORDS}
 
 
 @dataclass(frozen=True)

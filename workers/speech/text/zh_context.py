@@ -16,6 +16,7 @@ from workers.speech.text.zh_own import (
     TWINS,
     WEATHER,
 )
+from workers.speech.text.zh_verbs import more
 from workers.speech.text.zh_words import Word
 
 _COUNTS = frozenset("一二两三四五六七八九十几每半百千万零数多好")
@@ -67,7 +68,9 @@ def in_context(word: Word, around: Around) -> list[str] | None:
     if surname:
         return [surname]
     rule = _RULES.get(text)
-    reading = rule(word, around, left, right) if rule else None
+    reading = more(text, left, right)
+    if reading is None and rule:
+        reading = rule(word, around, left, right)
     if reading is None and text in TWINS and _is_doubled(text, left, right):
         reading = TWINS[text]
     return [reading] if reading else None
