@@ -15,7 +15,7 @@ def _table(text: str) -> dict[str, str]:
 COMMON_WORDS = _table(
     """
     舍不得 she3 bu5 de5, 怪不得 guai4 bu5 de5, 恨不得 hen4 bu5 de5, 巴不得 ba1 bu5 de5, 舍得 she3 de5, 顾不得 gu4 bu5 de5,
-    打的去 da3 di1 qu4, 打的来 da3 di1 lai2, 打的回 da3 di1 hui2, 白蛇传 bai2 she2 zhuan4, 水浒传 shui3 hu3 zhuan4, 左传 zuo3 zhuan4, 外传 wai4 zhuan4, 自传 zi4 zhuan4,
+    打的去 da3 di1 qu4, 白蛇传 bai2 she2 zhuan4, 水浒传 shui3 hu3 zhuan4, 左传 zuo3 zhuan4, 外传 wai4 zhuan4, 自传 zi4 zhuan4,
     舍己救人 she3 ji3 jiu4 ren2, 舍己为人 she3 ji3 wei4 ren2, 涨红 zhang4 hong2, 涨得通红 zhang4 de5 tong1 hong2,
     薄荷 bo4 he5, 薄荷糖 bo4 he5 tang2, 称身 chen4 shen1, 称意 chen4 yi4, 称体 chen4 ti3, 豆腐坊 dou4 fu5 fang2, 油坊 you2 fang2,
     磨坊 mo4 fang2, 染坊 ran3 fang2, 作坊 zuo1 fang5, 粉坊 fen3 fang2, 份内 fen4 nei4, 分内 fen4 nei4, 分外 fen4 wai4,

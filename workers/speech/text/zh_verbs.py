@@ -36,7 +36,7 @@ def more(text: str, left: str, right: str) -> str | None:
         return "dao4"
     if text == "扇" and first in {"着", "了", "起"}:
         return "shan1"
-    if text == "没" and first == "过" and right[1:2] == "了":
+    if text == "没" and first == "过" and any(flood in left for flood in "水潮雪草"):
         return "mo4"  # 水没过了膝盖
     if text == "石" and last in set(_COUNTS) and first in {"米", "粮", "谷", ""}:
         return "dan4"
