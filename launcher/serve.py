@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 import webbrowser
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -101,6 +102,17 @@ class _Server(uvicorn.Server):
         self._settings = settings
         self._options = options
         self._console = console
+        self._was_signalled = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal always asks, also when the end of input asked a moment before; only a second one forces.
+
+        uvicorn takes any Ctrl+C after `should_exit` for the second and leaves without ending the app.
+        """
+        if not self._was_signalled:
+            self._was_signalled = True
+            self.should_exit = False
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
