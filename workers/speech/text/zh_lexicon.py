@@ -15,13 +15,13 @@ def _table(text: str) -> dict[str, str]:
 COMMON_WORDS = _table(
     """
     舍不得 she3 bu5 de5, 怪不得 guai4 bu5 de5, 恨不得 hen4 bu5 de5, 巴不得 ba1 bu5 de5, 舍得 she3 de5, 顾不得 gu4 bu5 de5,
-    打的去 da3 di1 qu4, 白蛇传 bai2 she2 zhuan4, 水浒传 shui3 hu3 zhuan4, 左传 zuo3 zhuan4, 外传 wai4 zhuan4, 自传 zi4 zhuan4,
+    白蛇传 bai2 she2 zhuan4, 水浒传 shui3 hu3 zhuan4, 左传 zuo3 zhuan4, 外传 wai4 zhuan4, 自传 zi4 zhuan4,
     舍己救人 she3 ji3 jiu4 ren2, 舍己为人 she3 ji3 wei4 ren2, 涨红 zhang4 hong2, 涨得通红 zhang4 de5 tong1 hong2,
     薄荷 bo4 he5, 薄荷糖 bo4 he5 tang2, 称身 chen4 shen1, 称意 chen4 yi4, 称体 chen4 ti3, 豆腐坊 dou4 fu5 fang2, 油坊 you2 fang2,
     磨坊 mo4 fang2, 染坊 ran3 fang2, 作坊 zuo1 fang5, 粉坊 fen3 fang2, 份内 fen4 nei4, 分内 fen4 nei4, 分外 fen4 wai4,
     和面 huo2 mian4, 宁死不降 ning4 si3 bu4 xiang2, 诈降 zha4 xiang2, 劝降 quan4 xiang2, 受降 shou4 xiang2, 归降 gui1 xiang2, 降服 xiang2 fu2, 降伏 xiang2 fu2,
     结满 jie1 man3, 结出 jie1 chu1, 结了果 jie1 le5 guo3, 结果子 jie1 guo3 zi5, 结果实 jie1 guo3 shi2, 禁穿 jin1 chuan1, 禁用 jin4 yong4,
-    禁得住 jin1 de5 zhu4, 禁不起 jin1 bu5 qi3, 禁得起 jin1 de5 qi3, 看孩子 kan1 hai2 zi5, 看门 kan1 men2, 看大门 kan1 da4 men2, 看护 kan1 hu4,
+    禁得住 jin1 de5 zhu4, 禁不起 jin1 bu5 qi3, 禁得起 jin1 de5 qi3, 看门 kan1 men2, 看大门 kan1 da4 men2, 看护 kan1 hu4,
     看押 kan1 ya1, 看管 kan1 guan3, 果实累累 guo3 shi2 lei2 lei2, 硕果累累 shuo4 guo3 lei2 lei2, 伤痕累累 shang1 hen2 lei3 lei3, 累累 lei3 lei3,
     猪圈 zhu1 juan4, 羊圈 yang2 juan4, 牛圈 niu2 juan4, 马圈 ma3 juan4, 圈养 juan4 yang3, 踏实 ta1 shi5, 踏踏实实 ta1 ta1 shi2 shi2,
     旋风 xuan4 feng1, 连属 lian2 zhu3, 属望 zhu3 wang4, 折本 she2 ben3, 折秤 she2 cheng4,
