@@ -24,6 +24,9 @@ from backend.services.voice_service import VoiceService
 from backend.storage.store import Store
 from backend.utils.ids import is_id, new_id
 
+# Answers that are kept ready; one takes a few kB.
+BODIES_KEPT = 256
+
 
 @dataclass(frozen=True)
 class Download:
@@ -60,6 +63,7 @@ class JobService:
         self._max_script_chars = max_script_chars
         self._check_webhook = check_webhook
         self._on_cancel = on_cancel
+        self._bodies: dict[str, tuple[StoredView, bytes]] = {}
 
     # -- create ------------------------------------------------------------------------------------
     async def create(self, request: JobCreate, *, idempotency_key: str | None) -> tuple[JobCreated, bool]:
@@ -120,6 +124,18 @@ class JobService:
     # -- look --------------------------------------------------------------------------------------
     async def get(self, job_id: str) -> JobView:
         return wire_view(await self._live(job_id))
+
+    async def body(self, job_id: str) -> bytes:
+        """What `get` gives, as JSON: the same bytes as long as the job's rows are the same."""
+        stored = await self._live(job_id)
+        kept = self._bodies.get(job_id)
+        # The store gives the same object for the same content, so identity is enough.
+        if kept is None or kept[0] is not stored:
+            kept = (stored, wire_view(stored).model_dump_json().encode())
+            self._bodies[job_id] = kept
+            while len(self._bodies) > BODIES_KEPT:
+                self._bodies.pop(next(iter(self._bodies)))
+        return kept[1]
 
     async def _live(self, job_id: str) -> StoredView:
         if not is_id(job_id, "job"):

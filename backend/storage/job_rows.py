@@ -6,6 +6,7 @@ a file row.
 
 from __future__ import annotations
 
+import functools
 import json
 import sqlite3
 from collections.abc import Mapping
@@ -28,6 +29,9 @@ from backend.models.records import (
 )
 from backend.storage import job_queue_sql as sql
 from backend.storage.db import Transaction
+
+# Views that are kept parsed; one takes about 20 kB.
+VIEWS_KEPT = 256
 
 Row = sqlite3.Row | Mapping[str, Any]
 
@@ -133,8 +137,34 @@ def _artifact(item: Mapping[str, Any]) -> ArtifactRecord:
     return ArtifactRecord(name=item["name"], stage=StageName(item["stage"]), file=file_from_row(item["file"]))
 
 
-def view_from_row(row: Row) -> JobView:
-    """A row of the VIEW statement."""
+class _Content:
+    """A row that is the same as another with the same values."""
+
+    __slots__ = ("row", "values")
+
+    def __init__(self, row: sqlite3.Row) -> None:
+        self.row = row
+        self.values = tuple(row)
+
+    def __hash__(self) -> int:
+        return hash(self.values)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Content) and self.values == other.values
+
+
+def view_from_row(row: sqlite3.Row) -> JobView:
+    """A row of the VIEW statement.
+
+    Who looks at a job looks again soon, and mostly nothing has changed: a row of the same content gives the same
+    object, unparsed. The row itself is read each time, so nothing here can be out of date.
+    """
+    return _view_of(_Content(row))
+
+
+@functools.lru_cache(maxsize=VIEWS_KEPT)
+def _view_of(content: _Content) -> JobView:
+    row = content.row
     return JobView(
         job=job_from_row(row),
         stages=tuple(_stage(item) for item in json.loads(row["stages"])),

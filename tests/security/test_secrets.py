@@ -89,7 +89,7 @@ async def test_no_setting_that_is_secret_leaves_in_an_answer_or_a_log(
         for key in ("wr0ng-guess", KEY):
             answer = await studio.http.post("/api/session", json={"key": key})
             told += f"{answer.headers}{answer.text}"
-        monkeypatch.setattr(JobService, "get", broken)
+        monkeypatch.setattr(JobService, "body", broken)
         answer = await studio.http.get("/api/jobs/job_zzzzzzzz1", headers={"X-API-Key": KEY})
         assert answer.status_code == 500
         told += answer.text
@@ -193,7 +193,7 @@ async def test_what_a_request_carries_forges_no_line_of_a_log(
 
     async with running_studio(tmp_path, log_level="DEBUG") as studio:
         app = studio.http._transport.app  # type: ignore[attr-defined]
-        monkeypatch.setattr(JobService, "get", broken)
+        monkeypatch.setattr(JobService, "body", broken)
         answer = await call(app, "GET", b"/api/jobs/" + encoded, headers=(HOST,))
         assert answer.status == 500
         monkeypatch.undo()
