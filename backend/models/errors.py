@@ -86,6 +86,15 @@ class EngineFailure(ProductError):
         self.log_tail = log_tail
 
 
+def unexpected(error: BaseException) -> EngineFailure:
+    """What a person is told of an error that nobody foresaw; its own words are for the log."""
+    return EngineFailure(
+        ErrorCode.INTERNAL_ERROR,
+        f"Something unexpected went wrong ({type(error).__name__}).",
+        hint="The details are in logs/app.log.",
+    )
+
+
 class JobCancelled(BaseException):
     """The job was cancelled while an engine worked on it."""
 

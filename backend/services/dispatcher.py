@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from backend.models.codes import ErrorCode
-from backend.models.errors import ProductError, StaleAttempt
+from backend.models.errors import ProductError, StaleAttempt, unexpected
 from backend.models.records import Fence
 from backend.services.executor import Executor, RunningJob
 from backend.storage.jobs import JobStore
@@ -139,12 +138,8 @@ class Dispatcher:
 
     async def _give_up(self, fence: Fence, error: Exception) -> None:
         try:
-            await self._store.fail(
-                fence,
-                ErrorCode.INTERNAL_ERROR,
-                f"Something unexpected went wrong ({type(error).__name__}).",
-                hint="The details are in logs/app.log.",
-            )
+            told = unexpected(error)
+            await self._store.fail(fence, told.code, told.detail, hint=told.hint)
         except StaleAttempt:
             app_logger.debug("job %s was settled after all", fence.job_id)
         except ProductError as refused:

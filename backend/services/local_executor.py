@@ -14,7 +14,7 @@ from pathlib import Path
 
 from backend.engines.base import BaseEngineAdapter
 from backend.models.codes import STAGE_ORDER, ErrorCode, StageName, StageState
-from backend.models.errors import EngineFailure, JobCancelled, ProductError, StaleAttempt
+from backend.models.errors import EngineFailure, JobCancelled, ProductError, StaleAttempt, unexpected
 from backend.models.job import JobCreate
 from backend.models.records import AttemptOutcome, Fence, JobView
 from backend.services.engine_router import DRAFT_ENGINES, EngineRouter
@@ -103,7 +103,7 @@ class LocalExecutor:
                 if running.cancel.is_set():
                     raise
                 app_logger.exception("stage %s says that it was cancelled, but nobody asked for it", stage)
-                await self._settle(fence, stage, _unexpected(error))
+                await self._settle(fence, stage, unexpected(error))
                 return
             except OSError as error:
                 app_logger.exception("a file of stage %s could not be used", stage)
@@ -112,7 +112,7 @@ class LocalExecutor:
             except Exception as error:  # noqa: BLE001 - a foreign adapter may raise anything
                 # Whatever broke, the job must still end or move on, and the log must say why.
                 app_logger.exception("unexpected error in stage %s", stage)
-                await self._settle(fence, stage, _unexpected(error))
+                await self._settle(fence, stage, unexpected(error))
                 return
             view = await self._store.get_view(fence.job_id)
 
@@ -246,14 +246,6 @@ async def _warm(adapter: BaseEngineAdapter) -> None:
         app_logger.info("%s could not be warmed: %s", adapter.name, error.detail)
     except Exception:  # noqa: BLE001 - a foreign adapter may raise anything; the job itself decides
         app_logger.exception("%s could not be warmed", adapter.name)
-
-
-def _unexpected(error: BaseException) -> EngineFailure:
-    return EngineFailure(
-        ErrorCode.INTERNAL_ERROR,
-        f"Something unexpected went wrong ({type(error).__name__}).",
-        hint="The details are in logs/app.log.",
-    )
 
 
 def _fresh_dir(path: Path) -> None:

@@ -31,7 +31,7 @@ export class ApiError extends Error {
  * @param {Response} answer
  * @returns {Promise<ApiError>}
  */
-async function problemOf(answer) {
+export async function problemOf(answer) {
   try {
     const body = await answer.json();
     if (typeof body?.code === "string") return new ApiError({ ...body, status: answer.status });

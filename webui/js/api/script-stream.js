@@ -3,7 +3,7 @@
  *
  * EventSource can only GET, so the stream is read by hand (WHATWG HTML, "Server-sent events").
  */
-import { ApiError } from "./client.js";
+import { problemOf } from "./client.js";
 import { locale } from "../lib/i18n.js";
 
 /** @typedef {{event: string, data: any}} ScriptEvent */
@@ -21,7 +21,7 @@ export async function* writeScript(order, signal) {
     cache: "no-store",
     signal,
   });
-  if (!answer.ok || !answer.body) throw await refusal(answer);
+  if (!answer.ok || !answer.body) throw await problemOf(answer);
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
@@ -45,11 +45,4 @@ function parse(block) {
     if (line.startsWith("data: ")) data += line.slice(6);
   }
   return data ? { event, data: JSON.parse(data) } : null;
-}
-
-/** @param {Response} answer */
-async function refusal(answer) {
-  const body = await answer.json().catch(() => null);
-  if (typeof body?.code === "string") return new ApiError({ ...body, status: answer.status });
-  return new ApiError({ code: "bad_answer", detail: `HTTP ${answer.status}`, status: answer.status });
 }
