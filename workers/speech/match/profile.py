@@ -129,6 +129,8 @@ def load(path: Path) -> Profile:
 
 def _number(name: str, value: npt.NDArray[np.float64]) -> float:
     low, high = _LIMITS[name]
+    if value.ndim:  # numpy 2.2 (Python 3.10) only warns of an array here, later ones refuse
+        raise ValueError(f"{name} is an array of shape {value.shape}")
     number = float(value)
     if not math.isfinite(number) or not low <= number <= high:
         raise ValueError(f"{name} is {number}")
