@@ -9,11 +9,16 @@ from fastapi import Depends, Request
 from backend.services.container import Services
 
 
-async def _services(request: Request) -> Services:
-    # `async` although it awaits nothing: FastAPI would run a plain function on a thread, for every request.
+def services_of(request: Request) -> Services:
+    """The services of the app that answers this request."""
     services = request.app.state.services
     assert isinstance(services, Services)  # noqa: S101 - set by the lifespan before any request
     return services
+
+
+async def _services(request: Request) -> Services:
+    # `async` although it awaits nothing: FastAPI would run a plain function on a thread, for every request.
+    return services_of(request)
 
 
 ServicesDep = Annotated[Services, Depends(_services)]

@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse
 
-from backend.api.deps import ServicesDep
+from backend.api.deps import ServicesDep, services_of
 from backend.api.downloads import is_unchanged, send_file
 from backend.api.errors import BODY_STATUSES, problems
+from backend.api.plain_route import PlainRoute
 from backend.models.codes import ErrorCode, JobStatus
 from backend.models.job import JobCreate, JobCreated, JobPage, JobView, PriorityPatch, RetryRequest
 from backend.services.job_service import Download
@@ -77,10 +78,20 @@ async def list_jobs(
     )
 
 
-@router.get("/{job_id}", response_model=JobView, responses=problems(*_LOOKED_UP))
-async def get_job(services: ServicesDep, job_id: str) -> Response:
+async def get_job(request: Request, job_id: str) -> Response:
+    """One job: status, progress, stages, attempts, files."""
     # Serialised already: FastAPI would check and write it once more.
-    return Response(await services.jobs.body(job_id), media_type="application/json")
+    return Response(await services_of(request).jobs.body(job_id), media_type="application/json")
+
+
+# The address that is asked most: every page and program that waits, again and again.
+router.add_api_route(
+    "/{job_id}",
+    get_job,
+    response_model=JobView,
+    responses=problems(*_LOOKED_UP),
+    route_class_override=PlainRoute,
+)
 
 
 @router.patch("/{job_id}", responses=problems(*_LOOKED_UP, statuses=BODY_STATUSES))

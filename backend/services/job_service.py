@@ -38,6 +38,15 @@ class Download:
     file_name: str
 
 
+@dataclass(frozen=True)
+class _Body:
+    """An answer, what it was made of, and the database's version before that was read."""
+
+    stored: StoredView
+    data: bytes
+    version: int | None
+
+
 class JobService:
     """Create, look, cancel, retry, delete, download."""
 
@@ -63,7 +72,7 @@ class JobService:
         self._max_script_chars = max_script_chars
         self._check_webhook = check_webhook
         self._on_cancel = on_cancel
-        self._bodies: dict[str, tuple[StoredView, bytes]] = {}
+        self._bodies: dict[str, _Body] = {}
 
     # -- create ------------------------------------------------------------------------------------
     async def create(self, request: JobCreate, *, idempotency_key: str | None) -> tuple[JobCreated, bool]:
@@ -126,16 +135,23 @@ class JobService:
         return wire_view(await self._live(job_id))
 
     async def body(self, job_id: str) -> bytes:
-        """What `get` gives, as JSON: the same bytes as long as the job's rows are the same."""
-        stored = await self._live(job_id)
+        """What `get` gives, as JSON: the same bytes as long as the job's rows are the same.
+
+        While nothing at all was committed since they were read, the rows are not read again: who waits for a job
+        asks many times between two changes.
+        """
+        version = self._store.jobs.version()
         kept = self._bodies.get(job_id)
+        if kept is not None and kept.version == version is not None:
+            return kept.data
+        stored = await self._live(job_id)
         # The store gives the same object for the same content, so identity is enough.
-        if kept is None or kept[0] is not stored:
-            kept = (stored, wire_view(stored).model_dump_json().encode())
-            self._bodies[job_id] = kept
-            while len(self._bodies) > BODIES_KEPT:
-                self._bodies.pop(next(iter(self._bodies)))
-        return kept[1]
+        is_same = kept is not None and kept.stored is stored
+        data = kept.data if kept is not None and is_same else wire_view(stored).model_dump_json().encode()
+        self._bodies[job_id] = _Body(stored, data, version)
+        while len(self._bodies) > BODIES_KEPT:
+            self._bodies.pop(next(iter(self._bodies)))
+        return data
 
     async def _live(self, job_id: str) -> StoredView:
         if not is_id(job_id, "job"):
@@ -216,6 +232,8 @@ class JobService:
             idempotency_key=idempotency_key,
             request_sha256=None if idempotency_key is None else sha256,
         )
+        if not replayed:
+            await self._store.checkpoints.take_over(job_id, record.job_id)
         return await self._created(record), replayed
 
     @staticmethod
@@ -233,6 +251,7 @@ class JobService:
         """Delete an ended job with its files."""
         await self._live(job_id)
         deleted = await self._store.jobs.delete(job_id)
+        await self._store.checkpoints.drop(job_id)
         await self._files.purge(deleted.files)
 
     # -- download ----------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """The one door to SQLite: one writer connection, two read-only readers, transactions that cannot be torn.
 
+Beside them one connection that only asks whether anything was committed: `version`.
+
 Runs in the service process, on its event loop; SQL runs on aiosqlite's threads. A transaction is one
 coroutine in a task of its own: aiosqlite does not stop its thread when the awaiting coroutine is
 cancelled, so a transaction spread over the caller's awaits could be left open. Here the caller may
@@ -42,6 +44,9 @@ _COMMON_PRAGMAS = (
 # WAL + NORMAL may lose the last commits on power loss; at minutes per job FULL costs nothing.
 _WRITER_PRAGMAS = (*_COMMON_PRAGMAS, "PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL")
 _READER_PRAGMAS = (*_COMMON_PRAGMAS, "PRAGMA query_only=ON")
+# A number that differs after a commit of anybody else (sqlite.org/pragma.html#pragma_data_version). It comes from
+# the log's shared memory: no file is read, so the event loop itself may ask.
+_VERSION = "PRAGMA data_version"
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +96,7 @@ class Database:
         self._writer: aiosqlite.Connection | None = None
         self._readers: list[aiosqlite.Connection] = []
         self._reads_in_flight: list[int] = []
+        self._watch: sqlite3.Connection | None = None
         self._write_lock: asyncio.Lock | None = None
         self._transactions: set[asyncio.Task[Any]] = set()
 
@@ -115,6 +121,10 @@ class Database:
                 reader = await self._connect(f"{self._path.absolute().as_uri()}?mode=ro", _READER_PRAGMAS)
                 self._readers.append(reader)
             self._reads_in_flight = [0] * READERS
+            # Never waits: whoever asks is the event loop.
+            uri = f"{self._path.absolute().as_uri()}?mode=ro"
+            self._watch = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)
+            self._watch.execute("PRAGMA query_only=ON")
         except sqlite3.Error as error:
             await self.close()
             raise StoreUnusable(
@@ -143,9 +153,25 @@ class Database:
             await asyncio.wait(set(self._transactions))
         writer, self._writer = self._writer, None
         readers, self._readers = self._readers, []
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.close()
         for connection in (*readers, *([writer] if writer else [])):
             # The last connection to close checkpoints the log.
             await connection.close()
+
+    def version(self) -> int | None:
+        """A number that stays the same as long as nothing is committed; None when it cannot be told right now.
+
+        Take it before a read: what was read then holds while the number does. Some microseconds, no file access.
+        """
+        if self._watch is None:
+            return None
+        try:
+            (version,) = self._watch.execute(_VERSION).fetchone()
+        except sqlite3.OperationalError:  # a lock of another program; a plain read waits for it
+            return None
+        return int(version)
 
     async def write(self, body: Callable[[Transaction], Awaitable[T]]) -> T:
         """Run `body` in one BEGIN IMMEDIATE transaction; awaits nothing but SQL inside.

@@ -35,6 +35,10 @@ MAX_EVENTS = 500
 class JobReads(JobTables):
     """Everything that only looks."""
 
+    def version(self) -> int | None:
+        """See `Database.version`."""
+        return self._db.version()
+
     async def get(self, job_id: str) -> JobRecord:
         """One job, deleted ones too (`deleted_at` is set). Raises `job_not_found`."""
         row = await self._db.one(sql.BY_ID, {"job_id": job_id})

@@ -411,3 +411,19 @@ async def test_a_paused_queue_hands_out_nothing_and_survives_a_restart(tmp_path:
         assert done_first["started_at"] < done_second["started_at"]
         bad = await studio.http.patch(f"/api/jobs/{second}", json={"priority": 500})
         assert bad.status_code == 422
+
+
+async def test_a_job_that_is_asked_for_again_shows_every_change_at_once(tmp_path: Path) -> None:
+    """The answer is kept ready between two commits; a commit makes it anew."""
+    async with running_studio(tmp_path) as studio:
+        await studio.http.post("/api/queue/pause")
+        job_id = await studio.submit()
+        for priority in (3, -7, 100):
+            before = (await studio.http.get(f"/api/jobs/{job_id}")).json()
+            assert (await studio.http.get(f"/api/jobs/{job_id}")).json() == before
+            await studio.http.patch(f"/api/jobs/{job_id}", json={"priority": priority})
+            assert (await studio.http.get(f"/api/jobs/{job_id}")).json()["priority"] == priority
+        await studio.http.post(f"/api/jobs/{job_id}/cancel")
+        assert (await studio.http.get(f"/api/jobs/{job_id}")).json()["status"] == "cancelled"
+        await studio.http.delete(f"/api/jobs/{job_id}")
+        assert (await studio.http.get(f"/api/jobs/{job_id}")).status_code == 410
