@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from backend.storage.migrations import m0001_initial, m0002_batches_webhooks, m0003_dictionary, m0004_voices
+from backend.storage.migrations import (
+    m0001_initial,
+    m0002_batches_webhooks,
+    m0003_dictionary,
+    m0004_voices,
+    m0005_run_times,
+)
 from backend.storage.migrations.runner import Migration
 
 # Append only: a database counts how many of these it has seen in `PRAGMA user_version`.
@@ -11,4 +17,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     m0002_batches_webhooks.upgrade,
     m0003_dictionary.upgrade,
     m0004_voices.upgrade,
+    m0005_run_times.upgrade,
 )

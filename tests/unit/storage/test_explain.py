@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from backend.storage import batches, files, job_queue_sql, retention, voices, webhooks
+from backend.storage import batches, files, job_queue_sql, retention, run_times, voices, webhooks
 from backend.storage.migrations import MIGRATIONS
 from backend.storage.migrations.runner import migrate
 
@@ -46,6 +46,7 @@ PARAMS = {
     "batch": None, "q": None, "exact": None, "percent": 1.0, "stage": None, "message": None, "eta_s": None, "expires": 1,
     "before": 1, "file_ids": "[]", "keep": 10, "key_before": 1, "names": '["silent.mp4"]', "batch_id": "batch_1",
     "batch_ids": "[]", "besides": "[]", "hook_id": "hook_1", "type": "job.failed", "most_tries": 3,
+    "model": "", "resolution": "512p", "gpu": "", "kept": 20,
 }  # fmt: skip
 
 HOT = {
@@ -84,6 +85,11 @@ HOT = {
     "GONE_FILES": (retention.GONE_FILES, ["files_purged", "artifacts_file", "jobs_result"]),
     "GONE_BATCHES": (retention.GONE_BATCHES, ["jobs_batch"]),
     "OLD_DELIVERIES": (retention.OLD_DELIVERIES, ["webhook_deliveries_ended"]),
+    "LATEST_RUNS": (run_times.LATEST, ["run_times_key (engine=? AND model=? AND resolution=? AND gpu=?)"]),
+    "FORGET_OF_KIND": (
+        run_times.FORGET_OF_KIND,
+        ["run_times_key (engine=? AND model=? AND resolution=? AND gpu=?)"],
+    ),
     "TO_PURGE": (files.TO_PURGE, ["files_to_purge"]),
     "COLLECTABLE": (files.COLLECTABLE, ["files_live", "artifacts_file", "job_inputs_file", "voices_file"]),
 }
@@ -114,6 +120,7 @@ def test_hot_sql_uses_its_index_and_scans_no_table(history: sqlite3.Connection, 
         "files",
         "d",
         "webhook_deliveries",
+        "run_times",
     }
     tables -= {line.split()[1] for line in plan if line.startswith("CO-ROUTINE")}
     scans = [
