@@ -7,6 +7,7 @@ A new engine is a subclass of `BaseEngineAdapter` with `name` and `process_job`,
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -58,11 +59,26 @@ class BaseEngineAdapter(ABC):
         Keyword arguments, all given by the executor: `audio_path` (WAV of the speech, 24 kHz mono),
         `avatar_path` (PNG, RGB, upright), `output_path` (where the MP4 must lie when this returns),
         `settings` (dict: aspect, resolution, seed, face_index, timings_path, wangp_model, prompt, attempt,
-        work_dir, deadline_s), `report(fraction, message)` (fraction 0..1 or None) and `cancelled()`.
+        work_dir, deadline_s, speakers, rung, checkpoint_dir), `report(fraction, message)` (fraction 0..1 or None) and `cancelled()`.
+
+        `speakers` is empty, or for each of two speakers a dict: `name`, `face` (x, y, w, h as fractions of the upright
+        portrait, or None) and `track` (WAV as long as `audio_path`, silent where the other one speaks). `rung`: see
+        `rungs`. `checkpoint_dir`: a folder that outlives this attempt, for finished parts that the next attempt at
+        this video need not make again. A picture called `preview.jpg` in `work_dir/<name>/` is shown while the job
+        runs.
 
         The returned URL is only a name. Raise `EngineFailure` for a failure with a code,
         `JobCancelled` when `cancelled()` turned true; any other exception becomes `internal_error`.
         """
+
+    def rungs(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        """What the engine gives up, step by step, when the graphics card's memory is not enough, in words.
+
+        After `gpu_oom` it is asked again with `settings["rung"]` one higher, which means that the first so many
+        steps are to be taken. Without steps it is asked once more as it was. `settings` are those of
+        `process_job` that come from the request.
+        """
+        return ()
 
     async def warm(self) -> None:  # noqa: B027 - optional by design
         """Get ready for a job that will come in a moment: called while its speech is made. Optional.

@@ -14,6 +14,7 @@ DiskKind = Literal[
     "avatars",
     "results",
     "intermediates",
+    "checkpoints",
     "speech_cache",
     "previews",
     "models",

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from backend.models.codes import ErrorCode, JobStatus, StageName, StageState
+from backend.models.speakers import SPEAKERS, Speaker, check_pair
 
 # Models of the product document; the old spellings stay valid for ever.
 WangpModel = Literal["Wan t2v 1.3B", "Wan t2v 14B", "Hunyuan Avatar", "Wan Multitalk", "Fantasy"]
@@ -91,12 +92,28 @@ class JobCreate(WireModel):
     voice_settings: VoiceSettings = Field(default_factory=VoiceSettings)
     speech_engine: Annotated[str, Field(max_length=32)] = "auto"
     script_settings: ScriptSettings = Field(default_factory=ScriptSettings)
+    speakers: Annotated[list[Speaker], Field(max_length=SPEAKERS)] = Field(default_factory=list)
     fallback: FallbackOptions = Field(default_factory=FallbackOptions)
     face_index: Annotated[int, Field(ge=0, le=63)] | None = None
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     metadata: dict[str, Any] = Field(default_factory=dict)
     webhook: WebhookTarget | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _voice_of_the_first(cls, value: Any) -> Any:
+        """Who names two speakers has named their voices; `null` for them means none."""
+        if not isinstance(value, dict):
+            return value
+        if value.get("speakers", ()) is None:
+            value = {name: item for name, item in value.items() if name != "speakers"}
+        speakers = value.get("speakers")
+        if value.get("voice_id") is None and isinstance(speakers, list) and speakers:
+            first = speakers[0]
+            voice = first.get("voice_id") if isinstance(first, dict) else getattr(first, "voice_id", None)
+            return {**value, "voice_id": voice} if voice is not None else value
+        return value
 
     @field_validator("script_mode", mode="before")
     @classmethod
@@ -111,6 +128,11 @@ class JobCreate(WireModel):
         if "\x00" in value or any(0xD800 <= ord(char) <= 0xDFFF for char in value):
             raise ValueError("text must be valid Unicode without NUL characters")
         return value
+
+    @field_validator("speakers")
+    @classmethod
+    def _none_or_two(cls, value: list[Speaker]) -> list[Speaker]:
+        return check_pair(value)
 
     @field_validator("metadata", mode="before")
     @classmethod
@@ -145,6 +167,11 @@ class JobCreate(WireModel):
             raise ValueError(f"script_input is empty; give {what}")
         return self
 
+    @property
+    def voice_ids(self) -> tuple[str, ...]:
+        """The voices that speak, in the order of the speakers: one, or two."""
+        return tuple(speaker.voice_id for speaker in self.speakers) or (self.voice_id,)
+
 
 class JobCreated(WireModel):
     """202 answer of `POST /api/jobs`."""
@@ -170,6 +197,8 @@ class AttemptView(WireModel):
     outcome: str
     code: ErrorCode | None = None
     detail: str | None = None
+    # What was done with less than was asked for, after a try that ran out of memory.
+    change: str | None = None
     started_at: str
     finished_at: str | None = None
 
@@ -202,6 +231,8 @@ class JobView(WireModel):
     title: str
     script_input: str
     voice_id: str
+    # Empty unless two people speak.
+    speakers: list[Speaker] = Field(default_factory=list)
     avatar_url: str
     voice_settings: VoiceSettings
     output: OutputOptions

@@ -283,6 +283,7 @@ def _wire(
             deadline_s=settings.job_deadline_s,
         ),
         finish=FinishService(ffmpeg, ASSETS_DIR),
+        checkpoints=store.checkpoints,
         deadline_s=settings.job_deadline_s,
     )
     executor = LocalExecutor(
@@ -300,6 +301,7 @@ def _wire(
             clock=clock,
         ),
         quiet=voice.quiet,
+        checkpoints=store.checkpoints,
         clock=clock,
         work_dir=settings.work_dir,
     )
@@ -307,7 +309,7 @@ def _wire(
         store.jobs,
         executor,
         boot_id=boot_id,
-        concurrency=settings.job_concurrency,
+        concurrency=settings.job_concurrency or 1,
         clock=clock,
         on_death=on_death,
     )
@@ -376,6 +378,7 @@ def _folders(settings: Settings, layout: DataLayout) -> dict[DiskKind, tuple[Pat
     """Where the ledger looks for what has no rows."""
     database = layout.database
     return {
+        "checkpoints": (layout.checkpoints,),
         "speech_cache": (layout.speech_cache,),
         "previews": (settings.cache_dir / "previews",),
         "models": (layout.models, settings.hf_home_dir),

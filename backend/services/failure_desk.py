@@ -20,6 +20,7 @@ from backend.models.job import JobCreate
 from backend.models.records import AttemptOutcome, Fence, JobView
 from backend.services.engine_router import EnginePlan, EngineRouter
 from backend.services.job_notices import speech_reason
+from backend.services.ladder import Ladder, ladder_of
 from backend.services.speech_router import SpeechPlan, SpeechRouter
 from backend.storage.jobs import JobStore
 from backend.utils.clock import Clock
@@ -98,7 +99,16 @@ class FailureDesk:
             return
         if stage is StageName.SPEECH and is_open and not self._speech_router.is_installed(asked):
             outcome = AttemptOutcome.SKIPPED  # nothing was started
-        if error.code not in INPUT_CODES and policy.retries and not _was_retried(view, stage, asked):
+        ladder = self._ladder(view, stage)
+        if ladder is not None and ladder.rungs and error.code is ErrorCode.GPU_OOM:
+            # Its steps take the place of the one more try; the bottom is the end of this engine.
+            again = f" Trying again with {ladder.next_change}." if ladder.next_change is not None else None
+        else:
+            # A try that ran out of memory was answered by a step and says nothing about other failures.
+            passed = frozenset({ErrorCode.GPU_OOM}) if ladder is not None and ladder.rungs else frozenset()
+            is_worth_it = policy.retries and not _was_retried(view, stage, asked, passed)
+            again = " Trying once more." if is_worth_it else None
+        if error.code not in INPUT_CODES and again is not None:
             if not is_open:
                 # A stage of ours opens no hop; without its row each failure would look like the first.
                 await self._store.begin_attempt(fence, stage, asked)
@@ -106,7 +116,7 @@ class FailureDesk:
             await self._store.retry_later(
                 fence,
                 run_after_ms=self._clock.now_ms() + (BACKOFF_DELAY_MS if backoff else RETRY_DELAY_MS),
-                message=f"{error.detail} Trying once more.",
+                message=f"{error.detail}{again}",
                 error_code=error.code,
                 error_message=error.detail,
                 exit_code=exit_code,
@@ -129,6 +139,12 @@ class FailureDesk:
             fence, error.code, error.detail, hint=error.hint, outcome=outcome, exit_code=exit_code
         )
         app_logger.info("failed: %s", error.code)
+
+    def _ladder(self, view: JobView, stage: StageName) -> Ladder | None:
+        adapter = self._router.adapter(view.job.selected_engine) if stage is StageName.VIDEO else None
+        if adapter is None:
+            return None
+        return ladder_of(view, JobCreate.model_validate(dict(view.job.request)), adapter)
 
     async def _follower(
         self, view: JobView, stage: StageName, engine: str, error: ProductError
@@ -183,9 +199,12 @@ def _engine_asked(view: JobView, stage: StageName) -> str:
     return PORTRAIT_ENGINE if stage is StageName.SCRIPT else view.job.selected_engine
 
 
-def _was_retried(view: JobView, stage: StageName, engine: str) -> bool:
+def _was_retried(view: JobView, stage: StageName, engine: str, passed_over: frozenset[ErrorCode]) -> bool:
     """Whether this engine has already failed at this stage of this job before the hop that is open now."""
     return any(
-        hop.stage is stage and hop.engine == engine and hop.outcome is AttemptOutcome.FAILED
+        hop.stage is stage
+        and hop.engine == engine
+        and hop.outcome is AttemptOutcome.FAILED
+        and hop.error_code not in passed_over
         for hop in view.attempts
     )

@@ -90,7 +90,8 @@ def _attempt_view(hop: AttemptRecord) -> AttemptView:
         engine=hop.engine,
         outcome=str(hop.outcome) if hop.outcome is not None else "running",
         code=ErrorCode(hop.error_code) if hop.error_code is not None else None,
-        detail=hop.error_message or hop.detail or None,
+        detail=hop.error_message or None,
+        change=hop.detail or None,
         started_at=iso_from_ms(hop.started_at),
         finished_at=iso_from_ms(hop.finished_at) if hop.finished_at is not None else None,
     )

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from backend.engines.base import BaseEngineAdapter
-from backend.models.codes import STAGE_ORDER, ErrorCode, StageName, StageState
+from backend.models.codes import STAGE_ORDER, ErrorCode, JobState, StageName, StageState
 from backend.models.errors import EngineFailure, JobCancelled, ProductError, StaleAttempt, unexpected
 from backend.models.job import JobCreate
 from backend.models.records import AttemptOutcome, Fence, JobView
@@ -22,11 +22,13 @@ from backend.services.executor import RunningJob
 from backend.services.failure_desk import FailureDesk
 from backend.services.job_notices import notices
 from backend.services.job_progress import SPANS, StageProgress
+from backend.services.ladder import ladder_of
 from backend.services.quiet import QuietTimes
 from backend.services.speech_router import SpeechRouter
 from backend.services.stage_io import StageInput, StageOutput
 from backend.services.stage_runner import STAGE_MESSAGES, StageRunner
 from backend.services.voice_service import VoiceService
+from backend.storage.checkpoints import Checkpoints
 from backend.storage.errors import translate_os
 from backend.storage.jobs import JobStore
 from backend.utils.clock import Clock
@@ -46,6 +48,7 @@ class LocalExecutor:
         voices: VoiceService,
         failures: FailureDesk,
         quiet: QuietTimes,
+        checkpoints: Checkpoints,
         clock: Clock,
         work_dir: Path,
     ) -> None:
@@ -56,6 +59,7 @@ class LocalExecutor:
         self._voices = voices
         self._failures = failures
         self._quiet = quiet
+        self._checkpoints = checkpoints
         self._clock = clock
         self._work_dir = work_dir
 
@@ -73,6 +77,7 @@ class LocalExecutor:
                 app_logger.warning("attempt %d no longer owns the job; nothing was written", fence.attempt)
             finally:
                 await asyncio.to_thread(shutil.rmtree, self._job_dir(fence), ignore_errors=True)
+                await self._checkpoints.tidy(fence.job_id)
 
     def _job_dir(self, fence: Fence) -> Path:
         return self._work_dir / fence.job_id
@@ -151,7 +156,7 @@ class LocalExecutor:
         await self._store.begin_stage(fence, stage, message=STAGE_MESSAGES[stage])
         engine = await self._engine_of(view, request, stage)
         if engine is not None:
-            await self._store.begin_attempt(fence, stage, engine)
+            await self._store.begin_attempt(fence, stage, engine, detail=self._change(view, request, stage))
         work_dir = self._job_dir(fence) / f"{stage}-{fence.attempt}"
         await asyncio.to_thread(_fresh_dir, work_dir)
         progress = self._progress(fence, view, stage)
@@ -203,6 +208,11 @@ class LocalExecutor:
             return (await self._stages.speech_plan(view, request)).now(view.attempts)
         return view.job.selected_engine if stage is StageName.VIDEO else None
 
+    def _change(self, view: JobView, request: JobCreate, stage: StageName) -> str:
+        """What this try does with less than was asked for, after one that ran out of memory."""
+        adapter = self._router.adapter(view.job.selected_engine) if stage is StageName.VIDEO else None
+        return ladder_of(view, request, adapter).change if adapter is not None else ""
+
     def _progress(self, fence: Fence, view: JobView, stage: StageName) -> StageProgress:
         async def write(percent: float, message: str, eta_s: float | None) -> None:
             try:
@@ -236,6 +246,8 @@ class LocalExecutor:
             notice={"items": found} if found else None,
             message="The video is ready.",
         )
+        if job.state is JobState.SUCCEEDED:
+            await self._checkpoints.drop(fence.job_id)
         app_logger.info("%s with engine %s", job.state, job.selected_engine)
 
 

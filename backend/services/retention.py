@@ -16,6 +16,7 @@ from pathlib import Path
 from backend.models.batch_records import Usage
 from backend.models.disk import ReclaimRule
 from backend.services.stage_io import AUDIO_FILE, PORTRAIT_FILE, RESULT_FILE, SILENT_FILE
+from backend.storage.checkpoints import JobParts
 from backend.storage.retention import OldJobs
 from backend.storage.store import Store
 from backend.storage.sweep import MAX_BATCHES, SweepReport, collect, purge_deleted, unlink_files
@@ -33,6 +34,10 @@ PROGRESS_KEPT_MS = 3600 * 1000
 # The log of webhooks: long enough to ask "did it arrive last week?".
 DELIVERIES_KEPT_MS = 30 * DAY_MS
 DELIVERIES_KEPT = 2000
+# Finished parts of a job that failed or was cancelled: long enough to try again after a weekend.
+PARTS_KEPT_MS = 7 * DAY_MS
+# Later than any job ends.
+_NEVER_MS = 2**62
 # Needed to make the result, not to have it.
 INTERMEDIATES = (SILENT_FILE, PORTRAIT_FILE)
 # What is large of a result; subtitles, script and thumbnail stay for the list.
@@ -79,9 +84,11 @@ class Retention:
         async with self._lock:
             gone = await self._drop_old_jobs()
             gone += await self._drop_unused()
+            gone += await self._drop_parts(ended_since_ms=self._clock.now_ms() - PARTS_KEPT_MS)
             excess = await self._excess_bytes()
             if excess > 0:
-                gone += await self._release(INTERMEDIATES, excess)
+                released = await self._release(INTERMEDIATES, excess)
+                gone += released + await self._drop_parts(up_to_bytes=excess - released.size_bytes)
                 gone += await self._release_results()
             await self._tidy_database()
         if gone.size_bytes:
@@ -98,6 +105,7 @@ class Retention:
         rows = self._store.retention
         unused = await rows.unneeded_usage(before_ms=self._clock.now_ms() - UNUSED_UPLOAD_MS)
         intermediates = await rows.releasable_usage(INTERMEDIATES)
+        intermediates += sum((parts.usage for parts in await self._parts_of_ended()), Usage())
         results = await rows.releasable_usage(RESULTS)
         excess = max(0, await self._excess_bytes())
         return {
@@ -128,7 +136,8 @@ class Retention:
             for job_id in job_ids:
                 files = (await self._store.jobs.delete(job_id)).files
                 await unlink_files(self._store.files, self._store.blobs, files)
-                gone += Usage(1, sum(file.size_bytes for file in files))
+                parts = await self._store.checkpoints.drop(job_id)
+                gone += Usage(1, sum(file.size_bytes for file in files) + parts.size_bytes)
         return gone
 
     async def _drop_unused(self) -> Usage:
@@ -136,7 +145,22 @@ class Retention:
         return _usage(await collect(self._store.files, self._store.blobs, before_ms=before_ms))
 
     async def _release_intermediates(self) -> Usage:
-        return await self._release(INTERMEDIATES, None)
+        return await self._release(INTERMEDIATES, None) + await self._drop_parts()
+
+    async def _drop_parts(self, *, ended_since_ms: int = _NEVER_MS, up_to_bytes: int | None = None) -> Usage:
+        """Parts of jobs that are gone, have their video, or ended before; the oldest first."""
+        gone = Usage()
+        for parts in await self._parts_of_ended(ended_since_ms):
+            if up_to_bytes is not None and gone.size_bytes >= up_to_bytes:
+                break
+            gone += await self._store.checkpoints.drop(parts.job_id)
+        return gone
+
+    async def _parts_of_ended(self, ended_since_ms: int = _NEVER_MS) -> list[JobParts]:
+        found = await self._store.checkpoints.all()
+        job_ids = [parts.job_id for parts in found]
+        kept = await self._store.retention.repeatable(job_ids, ended_since_ms=ended_since_ms)
+        return [parts for parts in found if parts.job_id not in kept]
 
     async def _release_results(self) -> Usage:
         excess = await self._excess_bytes()
@@ -159,8 +183,9 @@ class Retention:
         if not self._limits.budget_bytes:
             return 0
         used = await self._store.retention.usage_by_kind(INTERMEDIATES)
-        artifacts = used.get("artifact", Usage()) + used.get("intermediate", Usage())
-        return artifacts.size_bytes - self._limits.budget_bytes
+        made = used.get("artifact", Usage()) + used.get("intermediate", Usage())
+        made += sum((parts.usage for parts in await self._store.checkpoints.all()), Usage())
+        return made.size_bytes - self._limits.budget_bytes
 
     async def _tidy_database(self) -> Usage:
         """Rows that nobody will ask for, then the pages that they leave."""

@@ -21,6 +21,7 @@ from backend.services.avatar_service import AvatarService
 from backend.services.engine_router import DRAFT_ENGINES
 from backend.services.file_keeper import FileKeeper
 from backend.services.finish_service import FinishService
+from backend.services.ladder import ladder_of, request_settings
 from backend.services.script_stage import ScriptStage
 from backend.services.speech_router import SpeechPlan
 from backend.services.speech_stage import SpeechStage, spoken_by
@@ -34,6 +35,7 @@ from backend.services.stage_io import (
     StageOutput,
     artifact_path,
 )
+from backend.storage.checkpoints import Checkpoints
 
 # An adapter that ignores its deadline is stopped this long after it, s.
 DEADLINE_GRACE_S = 30.0
@@ -50,6 +52,7 @@ class StageRunner:
         avatars: AvatarService,
         speech: SpeechStage,
         finish: FinishService,
+        checkpoints: Checkpoints,
         deadline_s: float,
     ) -> None:
         self._files = files
@@ -57,6 +60,7 @@ class StageRunner:
         self._avatars = avatars
         self._speech = speech
         self._finish = finish
+        self._checkpoints = checkpoints
         self._deadline_s = deadline_s
 
     # -- script ------------------------------------------------------------------------------------
@@ -90,12 +94,13 @@ class StageRunner:
             avatar_path=await self._portrait(view, request),
             output_path=output_path,
             settings={
-                "aspect": request.output.aspect,
-                "resolution": request.output.resolution,
-                "face_index": request.face_index,
+                **request_settings(request),
                 "seed": view.job.seed,
-                "prompt": request.prompt,
-                "wangp_model": request.wangp_model,
+                "speakers": (),
+                "rung": ladder_of(view, request, adapter).taken,
+                "checkpoint_dir": await self._checkpoints.open(
+                    job_id, adapter.name, retry_of=view.job.retry_of
+                ),
                 "timings_path": self._path(view, TIMINGS_FILE) if timings else None,
                 "attempt": given.attempt,
                 "work_dir": given.work_dir,

@@ -106,6 +106,11 @@ DELETE FROM webhook_deliveries WHERE delivery_id IN (
     ORDER BY finished_at DESC LIMIT -1 OFFSET :keep)
   LIMIT :limit) RETURNING delivery_id
 """
+# Jobs whose finished parts are of use: they have not ended, or could be repeated.
+_REPEATABLE = """
+SELECT job_id FROM jobs WHERE job_id IN (SELECT value FROM json_each(:job_ids)) AND deleted_at IS NULL
+  AND (finished_at IS NULL OR (state <> 'succeeded' AND finished_at >= :ended_since))
+"""
 _PAGES = (
     "SELECT (SELECT freelist_count FROM pragma_freelist_count) * (SELECT page_size FROM pragma_page_size)"
 )
@@ -187,6 +192,11 @@ class RetentionRepository:
             return [file_from_row(row) for row in await transaction.all(MARK_DELETED, marked)]
 
         return await self._db.write(body)
+
+    async def repeatable(self, job_ids: Sequence[str], *, ended_since_ms: int) -> set[str]:
+        """Of these jobs, those that have not ended, and those that ended without a video at `ended_since_ms` or later."""
+        params = {"job_ids": dump(list(job_ids)), "ended_since": ended_since_ms}
+        return {row["job_id"] for row in await self._db.all(_REPEATABLE, params)}
 
     # -- rows --------------------------------------------------------------------------------------
     async def _drop(self, statement: str, **params: object) -> int:

@@ -33,6 +33,7 @@ class DataLayout:
     uploads: Path
     outputs: Path
     work: Path
+    checkpoints: Path
     speech_cache: Path
     models: Path
     hf_cache: Path
@@ -49,6 +50,7 @@ def layout_of(data_dir: Path, logs_dir: Path) -> DataLayout:
         uploads=data / "uploads",
         outputs=data / "outputs",
         work=data / "work",
+        checkpoints=data / "checkpoints",
         speech_cache=data / "cache" / "speech",
         models=data / "models",
         hf_cache=data / "hf_cache",
@@ -65,6 +67,7 @@ def prepare_directories(data_dir: Path, logs_dir: Path) -> DataLayout:
         layout.uploads,
         layout.outputs,
         layout.work,
+        layout.checkpoints,
         layout.speech_cache,
         layout.models,
         layout.hf_cache,

@@ -13,6 +13,7 @@ from functools import partial
 from backend.storage.avatars import AvatarsRepository
 from backend.storage.batches import BatchesRepository
 from backend.storage.blobs import BlobStore
+from backend.storage.checkpoints import Checkpoints
 from backend.storage.db import Database, EventHook, check_sqlite_version
 from backend.storage.dictionary import DictionaryRepository
 from backend.storage.files import FilesRepository
@@ -21,6 +22,7 @@ from backend.storage.jobs import JobStore
 from backend.storage.migrations import MIGRATIONS
 from backend.storage.migrations.runner import migrate
 from backend.storage.retention import RetentionRepository
+from backend.storage.run_times import RunTimesRepository
 from backend.storage.settings_kv import SettingsRepository
 from backend.storage.setup import DataLayout
 from backend.storage.voices import VoicesRepository
@@ -44,7 +46,9 @@ class Store:
     settings: SettingsRepository
     retention: RetentionRepository
     dictionary: DictionaryRepository
+    run_times: RunTimesRepository
     blobs: BlobStore
+    checkpoints: Checkpoints
 
     async def close(self) -> None:
         """Finish what is being written and close the database. Idempotent."""
@@ -76,5 +80,7 @@ async def open_store(
         settings=SettingsRepository(db, clock),
         retention=RetentionRepository(db, clock),
         dictionary=DictionaryRepository(db, clock),
+        run_times=RunTimesRepository(db, clock),
         blobs=BlobStore(layout.data),
+        checkpoints=Checkpoints(layout.checkpoints),
     )

@@ -71,7 +71,12 @@ class Settings(BaseSettings):
     github_mirror: str | None = Field(None, description="Replaces https://github.com in the installers")
 
     # how much
-    job_concurrency: int = Field(1, ge=1, le=16, description="Jobs that run at the same time")
+    job_concurrency: int = Field(
+        0,
+        ge=0,
+        le=16,
+        description="Jobs that run at the same time; 0: as many as there are GPUs, at least one",
+    )
     queue_limit: int = Field(1000, ge=1, le=100_000, description="Jobs that may wait; more are refused")
     cpu_threads: int = Field(0, ge=0, le=256, description="Threads per CPU engine; 0 chooses by the machine")
     max_script_chars: int = Field(20_000, ge=1, le=100_000, description="Longest script accepted")
@@ -196,6 +201,10 @@ class Settings(BaseSettings):
     @property
     def work_dir(self) -> Path:
         return self.data_dir / "work"
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        return self.data_dir / "checkpoints"
 
     @property
     def models_dir(self) -> Path:

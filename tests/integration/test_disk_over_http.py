@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.support.studio import running_studio
 
 KINDS = [
-    "uploads", "voices", "avatars", "results", "intermediates", "speech_cache", "previews", "models", "logs",
+    "uploads", "voices", "avatars", "results", "intermediates", "checkpoints", "speech_cache", "previews", "models", "logs",
     "backups", "database", "work",
 ]  # fmt: skip
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from backend.models.codes import STAGE_ORDER, StageName
+from backend.models.codes import STAGE_ORDER, ErrorCode, StageName
 from backend.models.records import JobRecord
 from backend.services.retention import Limits, Retention
 from backend.storage.store import Store
@@ -245,3 +245,49 @@ async def test_the_log_of_webhooks_is_pruned_and_what_is_owed_is_not(tmp_path: P
         await it.rules().run()
         assert await it.store.webhooks.log_of_hook(hook.hook_id, limit=9) == [newest]
         assert (await it.store.jobs.get(owed.job_id)).deleted_at is None
+
+
+async def test_parts_stay_for_a_week_after_a_failure_and_while_a_job_waits_or_runs(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        parts = home.store.checkpoints
+
+        async def leave(job_id: str) -> str:
+            folder = await parts.open(job_id, "wan2gp")
+            (folder / "part-1").write_bytes(b"x" * 700)
+            return job_id
+
+        done = await leave((await home.ended()).job_id)
+        await enqueue(home.store)
+        claimed = await claim(home.store)
+        failed = await leave(claimed.job.job_id)
+        await home.store.jobs.fail(claimed.fence, ErrorCode.GPU_OOM, "Out of memory.")
+        waiting = await leave((await enqueue(home.store)).job_id)
+        await leave("job_nobodyknows1")
+
+        async def here() -> set[str]:
+            return {found.job_id for found in await parts.all()}
+
+        await home.rules(days=0).run()
+        assert await here() == {failed, waiting}, f"{done} has its video"
+        home.clock.advance(7 * 24 * 3600 + 1)
+        await home.rules(days=0).run()
+        assert await here() == {waiting}
+        assert await home.rules(days=0).reclaim("intermediates") is not None
+        assert await here() == {waiting}, "it has not ended"
+
+
+async def test_parts_count_for_the_budget_and_go_after_what_is_needed_less(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        job = await home.ended()
+        await enqueue(home.store)
+        claimed = await claim(home.store)
+        folder = await home.store.checkpoints.open(claimed.job.job_id, "wan2gp")
+        (folder / "part-1").write_bytes(b"x" * 700)
+        await home.store.jobs.fail(claimed.fence, ErrorCode.GPU_OOM, "Out of memory.")
+        made = sum(SIZES.values()) + VIDEO_BYTES + 700
+        await home.rules(budget=made - 1300).run()
+        assert (folder / "part-1").exists(), "silent.mp4 and portrait.png were enough"
+        assert "silent.mp4" not in home.on_disk(job)
+        await home.rules(budget=made - 1301).run()
+        assert not folder.exists()
+        assert "video.mp4" in home.on_disk(job)
