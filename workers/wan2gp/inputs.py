@@ -1,0 +1,159 @@
+"""A task's files and parameters, checked before upstream sees any of them. Runs in the wan2gp worker.
+
+Flow: task -> types, ranges, existence, decodability -> `Facts` for the plan. Upstream finds a missing file only after
+loading a model for minutes, and a value of the wrong type ends the thread that watches its work.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from workers.handler import Task, TaskError
+from workers.wan2gp.media import audio_seconds, portrait_size
+from workers.wan2gp.framing import Face
+from workers.wan2gp.parts import Facts
+from workers.wan2gp.plain_prompt import plain_prompt
+from workers.wan2gp.table import ASPECTS, RESOLUTIONS, Table
+
+_ASPECTS = (*ASPECTS, "source")
+_SEED_BITS = 0x7FFF_FFFF
+_MAX_RUNG = 10
+_STEPS = (1, 100)
+# Longer texts are not prompts; a script of an hour's speech is a tenth of this.
+_MAX_TEXT_CHARS = 500_000
+# Tracks are made from the speech by adding silence: more than this apart and they belong to another speech.
+_TRACK_TOLERANCE_S = 0.5
+
+
+def facts_of(task: Task, table: Table, *, scratch: Path, ffmpeg: str) -> Facts:
+    """Check the task. Raises TaskError(validation_failed, image_unreadable, audio_unreadable)."""
+    params = task.params
+    model = table.video(_text(params, "model", ""))
+    faces = _faces(params.get("speakers"))
+    audio = _file(task, "audio", "audio_unreadable", "The job has no speech.")
+    tracks = tuple(
+        _file(task, name, "audio_unreadable", "The speech of one of the two speakers is missing.")
+        for name in (("track_1", "track_2") if faces else ())
+    )
+    portrait = None
+    if model.portrait != "none":
+        portrait = _file(task, "portrait", "image_unreadable", f"{model.name} needs a portrait.")
+    facts = Facts(
+        model=model,
+        resolution=_choice(params, "resolution", RESOLUTIONS, RESOLUTIONS[0]),
+        aspect=_choice(params, "aspect", _ASPECTS, ASPECTS[0]),
+        prompt=plain_prompt(_text(params, "prompt", "")),
+        script=plain_prompt(_text(params, "script", "")),
+        portrait=portrait,
+        portrait_size=None if portrait is None else portrait_size(portrait),
+        audio=audio,
+        audio_s=audio_seconds(audio),
+        timings=_timings(task),
+        tracks=tracks,
+        faces=faces,
+        rung=_whole(params, "rung", 0, _MAX_RUNG, default=0) or 0,
+        steps=_whole(params, "steps", *_STEPS, default=None),
+        seed=task.seed & _SEED_BITS,
+        scratch=scratch,
+        ffmpeg=ffmpeg,
+    )
+    for track in tracks:
+        if abs(audio_seconds(track) - facts.audio_s) > _TRACK_TOLERANCE_S:
+            raise TaskError(
+                "validation_failed", "The tracks of the two speakers are not as long as the speech."
+            )
+    return facts
+
+
+def on_rung(facts: Facts, rung: int, scratch: Path) -> Facts:
+    """The same job with less given up."""
+    return replace(facts, rung=rung, scratch=scratch)
+
+
+def _file(task: Task, name: str, code: str, sentence: str) -> Path:
+    path = task.inputs.get(name)
+    if path is None:
+        raise TaskError("validation_failed", sentence, detail=f"input {name!r} was not given")
+    if not path.is_file() or path.stat().st_size == 0:
+        raise TaskError(code, sentence, detail=f"input {name!r} is missing or empty: {path}")
+    return path.resolve()
+
+
+def _timings(task: Task) -> Path | None:
+    """Timings are help, not need: the plan finds pauses in the sound when there are none."""
+    path = task.inputs.get("timings")
+    if path is None or not path.is_file():
+        return None
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise TaskError(
+            "validation_failed", "The timings of the speech cannot be read.", detail=repr(error)
+        ) from error
+    return path.resolve()
+
+
+def _text(params: Mapping[str, Any], name: str, default: str) -> str:
+    value = params.get(name, default)
+    if value is None:
+        return default
+    if not isinstance(value, str) or len(value) > _MAX_TEXT_CHARS or "\0" in value:
+        raise TaskError(
+            "validation_failed", f"{name} must be a text.", detail=f"{name}: {type(value).__name__}"
+        )
+    return value
+
+
+def _choice(params: Mapping[str, Any], name: str, allowed: tuple[str, ...], default: str) -> str:
+    value = params.get(name, default)
+    if value not in allowed:
+        raise TaskError(
+            "validation_failed", f"{name} must be one of {', '.join(allowed)}.", detail=f"{name}: {value!r}"
+        )
+    return str(value)
+
+
+def _whole(params: Mapping[str, Any], name: str, least: int, most: int, *, default: int | None) -> int | None:
+    value = params.get(name)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise TaskError(
+            "validation_failed",
+            f"{name} must be a whole number from {least} to {most}.",
+            detail=f"{name}: {value!r}",
+        )
+    return value
+
+
+def _faces(given: Any) -> tuple[Face | None, ...]:
+    if given in (None, [], ()):
+        return ()
+    if not isinstance(given, (list, tuple)) or len(given) != 2:
+        raise TaskError("validation_failed", "There must be no speakers or exactly two.")
+    return tuple(_face(speaker) for speaker in given)
+
+
+def _face(speaker: Any) -> Face | None:
+    if not isinstance(speaker, Mapping):
+        raise TaskError("validation_failed", "A speaker must be an object with a face.")
+    box = speaker.get("face")
+    if box is None:
+        return None
+    values = [box.get(side) for side in ("x", "y", "w", "h")] if isinstance(box, Mapping) else []
+    if len(values) != 4 or not all(_is_fraction(value) for value in values):
+        raise TaskError("validation_failed", "A speaker's face must have x, y, w and h between 0 and 1.")
+    x, y, width, height = (float(value) for value in values)
+    if not (width > 0 and height > 0 and x + width <= 1.001 and y + height <= 1.001):
+        raise TaskError("validation_failed", "A speaker's face must lie inside the portrait.")
+    return Face(x, y, width, height)
+
+
+def _is_fraction(value: Any) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and 0 <= value <= 1
