@@ -24,6 +24,9 @@ MODELS_CACHE = ".test-output/models"
 TYPED = ("backend", "workers", "launcher", "tools/lock.py", "build.py")
 # The quick tier: everything but real models, long fault loops and the browser.
 QUICK_MARKS = "not slow and not e2e"
+# Tests mostly wait for processes that they started, so every core takes some; beyond four, those processes would
+# wait for each other. `-n 0` on the command line runs them one after the other.
+IN_PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
 # pytest's exit status after Ctrl+C (pytest.ExitCode.INTERRUPTED).
 PYTEST_INTERRUPTED = 2
 
@@ -57,7 +60,7 @@ def checks(root: Path, options: TestOptions) -> list[Check]:
         Check("ruff format", ("-m", "ruff", "format", "--check", ".")),
         Check("mypy", ("-m", "mypy", *typed)),
     ]
-    tests = Check("pytest", ("-m", "pytest", *marks, *options.pytest_arguments))
+    tests = Check("pytest", ("-m", "pytest", *IN_PARALLEL, *marks, *options.pytest_arguments))
     return [tests] if options.pytest_only else [*static, tests]
 
 

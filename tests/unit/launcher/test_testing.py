@@ -8,7 +8,7 @@ import pytest
 
 from launcher.errors import Exit
 from launcher.process import Outcome
-from launcher.testing import MODELS_CACHE_VARIABLE, TestOptions, checks, run_checks
+from launcher.testing import IN_PARALLEL, MODELS_CACHE_VARIABLE, TestOptions, checks, run_checks
 from tests.unit.launcher.twins import FakeRunner, MemoryConsole
 
 
@@ -44,7 +44,7 @@ def test_a_pytest_that_collects_nothing_fails_the_run(tmp_path: Path) -> None:
 
 def test_the_quick_tier_leaves_out_slow_and_browser_tests(tmp_path: Path) -> None:
     quick = checks(tmp_path, TestOptions(quick=True))[-1].arguments
-    assert quick[quick.index("pytest") + 1 :] == ("-m", "not slow and not e2e")
+    assert quick[quick.index("pytest") + 1 :] == (*IN_PARALLEL, "-m", "not slow and not e2e")
     assert "-m" not in checks(tmp_path, TestOptions())[-1].arguments[2:]
 
 
