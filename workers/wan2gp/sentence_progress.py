@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from workers.handler import TaskContext
-    from workers.wan2gp.speech import StepTold
+    from workers.wan2gp.progress import Step
 
-# Upstream's name for the time in which it reads weights.
-_LOADING = "loading_model"
+# The phase of a step in which weights are read.
+_LOADING = "loading"
 
 
 class SentenceProgress:
@@ -78,7 +78,7 @@ class SentenceProgress:
         """The next generation makes piece number `piece` (from 0) of `count` of the sentence."""
         self._piece = (piece, count)
 
-    def step(self, told: StepTold) -> None:
+    def step(self, told: Step) -> None:
         """Tell how far the sentence is. Steps that are not counted leave the fraction where it is."""
         if self._sentence is None:
             return

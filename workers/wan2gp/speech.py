@@ -25,6 +25,7 @@ from workers.speech.cloning import MAX_RATE, Cloner, Reference, Take
 from workers.speech.kokoro import SAMPLE_RATE, Samples
 from workers.speech.text.front import Reader
 from workers.speech.text.language import Language
+from workers.wan2gp.progress import Step
 from workers.wan2gp.prompts import as_prompt, pieces
 from workers.wan2gp.segmenter import provide_segmenter
 from workers.wan2gp.sentence_progress import SentenceProgress
@@ -46,19 +47,6 @@ _OURS = frozenset({"validation_failed", "audio_unreadable", "image_unreadable"})
 Cancelled = Callable[[], bool]
 
 
-class StepTold(Protocol):
-    """How far one generation is: `phase` in upstream's words, `step` of `steps` when it counts."""
-
-    @property
-    def phase(self) -> str: ...
-
-    @property
-    def step(self) -> int | None: ...
-
-    @property
-    def steps(self) -> int | None: ...
-
-
 class Generate(Protocol):
     """One generation of upstream: `workers.wan2gp.generation.generate`."""
 
@@ -70,7 +58,7 @@ class Generate(Protocol):
         folder: Path,
         name: str,
         context: TaskContext,
-        on_step: Callable[[StepTold], None],
+        on_step: Callable[[Step], None],
     ) -> Path: ...
 
 
@@ -94,7 +82,7 @@ class Voices:
         folder.mkdir()
         told = SentenceProgress(context, loading=f"Loading {voice.model}")
 
-        def generate(settings: dict[str, Any], on_step: Callable[[StepTold], None]) -> Path:
+        def generate(settings: dict[str, Any], on_step: Callable[[Step], None]) -> Path:
             provide_segmenter(voice.model_type, self._setup, told)
             return self._generate(
                 engine, settings, folder=folder / "upstream", name=_OUTPUT, context=told, on_step=on_step
@@ -113,7 +101,7 @@ class UpstreamVoice:
     def __init__(
         self,
         voice: Voice,
-        generate: Callable[[dict[str, Any], Callable[[StepTold], None]], Path],
+        generate: Callable[[dict[str, Any], Callable[[Step], None]], Path],
         *,
         folder: Path,
         root: Path | None,
@@ -192,13 +180,25 @@ class UpstreamVoice:
             if error.code == "no_output":
                 self._told.log("warning", f"{self._voice.name}: {error.message} {error.detail}".strip())
                 return None
-            if error.code in _OURS:
-                raise TaskError(
-                    "internal_error",
-                    f"Wan2GP did not accept the sentence for {self._voice.model}.",
-                    detail=f"{error.code}: {error.message} {error.detail}".strip(),
-                ) from error
-            raise
+            raise self._in_words(error) from error
+
+    def _in_words(self, error: TaskError) -> TaskError:
+        """The error as one of a voice; the generations of videos tell the same errors in their own words."""
+        model = self._voice.model
+        sentence = {
+            "gpu_oom": f"The GPU's memory was not enough for {model}.",
+            "internal_error": f"Wan2GP failed while {model} was speaking. See the log for its reason.",
+        }
+        code, detail = error.code, error.detail
+        if code in _OURS:
+            code, detail = "internal_error", f"{code}: {error.message} {detail}".strip()
+        return TaskError(
+            code,
+            sentence.get(code, error.message),
+            detail=detail,
+            retryable=error.retryable,
+            poisons_worker=error.poisons_worker,
+        )
 
 
 def _read(path: Path) -> tuple[Samples, int]:
