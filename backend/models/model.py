@@ -40,6 +40,12 @@ class ModelView(WireModel):
     licence: str
     licence_url: str
     note: str
+    # Models that must be here too; downloading this one fetches them as well.
+    requires: list[str]
+    # Everything is here: its own files and those of the required models.
+    usable: bool
+    # What one download of it would still bring, required models included.
+    to_fetch_bytes: int
     bytes: int
     state: ModelState
     waiting: bool

@@ -130,6 +130,8 @@ class CatalogueModel(_Strict):
     licence_url: HttpsUrl
     # Folder below data/models. Entries of one engine may share one: a file of the same path is then one file.
     folder: str = Field("", max_length=64)
+    # Ids of entries that must be here too before this one is of use; whoever fetches this one fetches them.
+    requires: tuple[str, ...] = Field((), max_length=8)
     sources: FileSources = FileSources()
     files: tuple[CatalogueFile, ...] = Field(min_length=1, max_length=500)
     note: str = Field("", max_length=500)

@@ -25,6 +25,10 @@ class ModelCatalogue:
                     raise ValueError(
                         f"{model.id}: {file.path} is another file in another entry of this folder"
                     )
+            for required in model.requires:
+                # One level: what is required stands alone.
+                if required == model.id or required not in self._models or self._models[required].requires:
+                    raise ValueError(f"{model.id}: {required} cannot be required")
 
     def get(self, model_id: str) -> CatalogueModel | None:
         return self._models.get(model_id)
@@ -41,6 +45,14 @@ class ModelCatalogue:
             and other.folder == model.folder
             and any(theirs.path == file.path for theirs in other.files)
         )
+
+    def requirements(self, model: CatalogueModel) -> tuple[CatalogueModel, ...]:
+        """The entries that must be here too."""
+        return tuple(self._models[required] for required in model.requires)
+
+    def needing(self, model: CatalogueModel) -> tuple[CatalogueModel, ...]:
+        """The entries that are of no use without this one."""
+        return tuple(other for other in self._models.values() if model.id in other.requires)
 
 
 def load_catalogue(folder: Path) -> ModelCatalogue:

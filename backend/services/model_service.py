@@ -101,31 +101,38 @@ class ModelService:
 
     # -- changing ------------------------------------------------------------------------------------
     async def download(self, model_id: str) -> ModelView:
-        """Fetch what is missing or damaged. Nothing happens when it is ready or being fetched already.
+        """Fetch what is missing or damaged, of required models too. What is ready or on its way is left alone.
 
         Raises model_not_found, disk_full, fetch_refused (offline).
         """
         model = self._model(model_id)
         async with self._lock:
-            if model_id not in self._running:
-                missing = [look for look in await self._look(model) if look.state != "ready"]
-                if missing:
-                    await self._refuse_what_cannot_work(model, missing)
-                    await self._end_check(model_id)
-                    self._failed.pop(model_id, None)
-                    self._paused.discard(model_id)
-                    self._launch(model)
-                    await self._remember()
+            begun = [one for one in self._with_required(model) if one.id not in self._running]
+            missing = {one: await self._missing(one) for one in begun}
+            if any(missing.values()):
+                await self._refuse_what_cannot_work(missing)
+                for one in begun:
+                    if missing[one]:
+                        await self._end_check(one.id)
+                        self._failed.pop(one.id, None)
+                        self._paused.discard(one.id)
+                        self._launch(one)
+                await self._remember()
         return await self._view(model)
 
     async def pause(self, model_id: str) -> ModelView:
-        """Stop fetching and keep what has come. Raises not_ready when nothing is being fetched."""
+        """Stop fetching and keep what has come; required models stop too, unless another one waits for them.
+
+        Raises not_ready when nothing is being fetched.
+        """
         model = self._model(model_id)
         async with self._lock:
-            if model_id in self._running:
-                await self._halt(model_id)
-                if not await self.is_ready(model_id):
-                    self._paused.add(model_id)
+            halted = [one for one in self._with_required(model) if self._is_fetched_for(one, model)]
+            for one in halted:
+                await self._halt(one.id)
+                if not await self.is_ready(one.id):
+                    self._paused.add(one.id)
+            if halted:
                 await self._remember()
             elif model_id not in self._paused:
                 raise RequestError(
@@ -149,9 +156,20 @@ class ModelService:
         return await self._view(model)
 
     async def delete(self, model_id: str) -> ModelView:
-        """Stop fetching and remove the files, except those that another model here needs."""
+        """Stop fetching and remove the files, except those that another model here needs.
+
+        Raises not_ready when a model that is here is of no use without this one.
+        """
         model = self._model(model_id)
         async with self._lock:
+            needing = [other for other in self._catalogue.needing(model) if await self._is_wanted(other)]
+            if needing:
+                names = ", ".join(other.name_en for other in needing)
+                raise RequestError(
+                    ErrorCode.NOT_READY,
+                    f"These models need this one: {names}.",
+                    hint="Delete them first.",
+                )
             await self._halt(model_id)
             await self._end_check(model_id)
             self._paused.discard(model_id)
@@ -184,17 +202,39 @@ class ModelService:
     async def _is_wanted(self, model: CatalogueModel) -> bool:
         return model.id in self._running or model.id in self._paused or await self.is_ready(model.id)
 
-    async def _refuse_what_cannot_work(self, model: CatalogueModel, missing: list[FileLook]) -> None:
-        unproven = [look for look in missing if look.state != "unchecked"]
-        needed = sum(max(0, look.file.expected_bytes - look.have_bytes) for look in unproven)
-        here = await self._transfers.adoptable_bytes(model, unproven)
-        if self._offline and here < needed:
+    def _with_required(self, model: CatalogueModel) -> tuple[CatalogueModel, ...]:
+        """What is required comes first: whoever waits can use other models meanwhile."""
+        return (*self._catalogue.requirements(model), model)
+
+    async def _missing(self, model: CatalogueModel) -> list[FileLook]:
+        return [look for look in await self._look(model) if look.state != "ready"]
+
+    def _is_fetched_for(self, one: CatalogueModel, model: CatalogueModel) -> bool:
+        """Whether `one`, the model or one that it requires, is on its way for nobody else."""
+        others = (other.id for other in self._catalogue.needing(one) if other.id != model.id)
+        return one.id in self._running and (
+            one is model or not any(other in self._running for other in others)
+        )
+
+    async def _refuse_what_cannot_work(self, missing: dict[CatalogueModel, list[FileLook]]) -> None:
+        # By path: models share files.
+        needed: dict[Path, int] = {}
+        here: dict[Path, int] = {}
+        for model, looks in missing.items():
+            folder = self._files.folder(model)
+            unproven = [look for look in looks if look.state != "unchecked"]
+            needed |= {folder / look.file.path: _to_come(look) for look in unproven}
+            here |= {
+                folder / path: size
+                for path, size in (await self._transfers.adoptable(model, unproven)).items()
+            }
+        if self._offline and needed.keys() - here.keys():
             raise offline()
-        waiting = 0
-        for other_id in self._running:
-            other = self._model(other_id)
-            waiting += sum(look.file.expected_bytes - look.have_bytes for look in await self._look(other))
-        await self._transfers.require_room(needed - here + waiting)
+        for model_id in self._running:
+            other = self._model(model_id)
+            for look in await self._look(other):
+                needed[self._files.folder(other) / look.file.path] = _to_come(look)
+        await self._transfers.require_room(sum(size for path, size in needed.items() if path not in here))
 
     def _launch(self, model: CatalogueModel) -> None:
         transfer = Transfer()
@@ -282,6 +322,7 @@ class ModelService:
             for look in looks
         )
         total = sum(_size(look) for look in looks)
+        usable, to_fetch = await self._whole(model, looks)
         speed = transfer.speed() if transfer else None
         return ModelView(
             id=model.id,
@@ -292,6 +333,9 @@ class ModelService:
             licence=model.licence,
             licence_url=model.licence_url,
             note=model.note,
+            requires=list(model.requires),
+            usable=usable,
+            to_fetch_bytes=to_fetch,
             bytes=total,
             state=self._state(model, looks, transfer),
             waiting=transfer is not None and transfer.phase == "waiting",
@@ -313,6 +357,13 @@ class ModelService:
             error=transfer.trouble if transfer else self._failed.get(model.id),
         )
 
+    async def _whole(self, model: CatalogueModel, looks: tuple[FileLook, ...]) -> tuple[bool, int]:
+        """Whether the model can be used, and the bytes that it and what it requires still lack."""
+        every = [*looks]
+        for required in self._catalogue.requirements(model):
+            every += await self._look(required)
+        return all(look.state == "ready" for look in every), sum(_to_come(look) for look in every)
+
     def _state(
         self, model: CatalogueModel, looks: tuple[FileLook, ...], transfer: Transfer | None
     ) -> ModelState:
@@ -330,6 +381,10 @@ class ModelService:
         if model.id in self._paused or "partial" in states:
             return "paused"
         return "absent"
+
+
+def _to_come(look: FileLook) -> int:
+    return 0 if look.state == "ready" else max(0, look.file.expected_bytes - look.have_bytes)
 
 
 def _size(look: FileLook) -> int:

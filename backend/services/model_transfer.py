@@ -21,7 +21,7 @@ from backend.models.errors import InputError, ProductError
 from backend.models.model import ModelError, VerifiedBy
 from backend.models.model_catalogue import CatalogueFile, CatalogueModel
 from backend.services.model_sources import Candidate, ModelSources
-from backend.storage.model_adoption import adopt, find_candidates
+from backend.storage.model_adoption import Stock, adopt, take_stock
 from backend.storage.model_files import FileLook, ModelFiles, expected_digest
 from backend.utils.digests import Digest, hash_file
 from backend.utils.download_http import TransferTrouble, new_client
@@ -99,8 +99,10 @@ class ModelTransfers:
         transfer.phase = "downloading"
         await self.check(model, transfer)
         missing = [look for look in await self._look(model) if look.state != "ready"]
-        if missing:
-            missing = await self._adopt(model, missing, transfer)
+        if not missing:
+            return
+        stock = await self._stock()
+        missing = await self._adopt(model, missing, stock, transfer)
         if not missing:
             return
         if self._offline:
@@ -115,7 +117,7 @@ class ModelTransfers:
             await self._sources.measure(client, model)
             for look in missing:
                 async with self._lock(model, look.file):
-                    await self._fetch(client, model, look.file, transfer)
+                    await self._fetch(client, model, look.file, stock, transfer)
 
     async def check(self, model: CatalogueModel, transfer: Transfer, *, again: bool = False) -> None:
         """Hash what lies there unproven (`again`: everything) and note what it is."""
@@ -136,46 +138,77 @@ class ModelTransfers:
                     await asyncio.to_thread(self._files.unmark, model, look.file)
                     await asyncio.to_thread(self._files.mark_wrong, model, look.file)
 
-    async def adoptable_bytes(self, model: CatalogueModel, missing: Sequence[FileLook]) -> int:
-        """Bytes that a look at names and sizes says need not be fetched."""
-        found = await self._find(missing)
-        return sum(look.file.bytes or 0 for look in missing if look.file.path in found)
+    async def adoptable(self, model: CatalogueModel, missing: Sequence[FileLook]) -> dict[str, int]:
+        """Sizes, by path, of the files that a look at names and sizes says need not be fetched."""
+        stock = await self._stock()
+        return {
+            known.path: known.bytes or 0
+            for look in missing
+            if (known := await self._known(model, look.file, stock)) is not None
+            and stock.candidates(known.bytes or 0, known.sha256 or "")
+        }
 
-    async def _find(self, missing: Sequence[FileLook]) -> dict[str, list[Path]]:
-        wanted = [look.file for look in missing]
-        return await _stoppable(partial(find_candidates, wanted, self._hub_caches, self._folders))
+    async def _stock(self) -> Stock:
+        return await _stoppable(partial(take_stock, self._hub_caches, self._folders))
+
+    async def _known(self, model: CatalogueModel, file: CatalogueFile, stock: Stock) -> CatalogueFile | None:
+        """The file with its size and hash: those of the catalogue, else, where no hub may be asked, those under
+        which a hub's client keeps it on this computer. None while they are not known."""
+        if file.sha256 is not None:
+            return file
+        place = model.places(file).huggingface
+        blob = stock.by_place.get((place.repo, place.path or "")) if place and self._offline else None
+        if blob is None:
+            return None
+        size = (await asyncio.to_thread(blob.stat)).st_size
+        return file.model_copy(update={"bytes": size, "sha256": blob.name})
 
     async def _adopt(
-        self, model: CatalogueModel, missing: Sequence[FileLook], transfer: Transfer
+        self, model: CatalogueModel, missing: Sequence[FileLook], stock: Stock, transfer: Transfer
     ) -> list[FileLook]:
-        found = await self._find(missing)
         left = []
         for look in missing:
-            candidates = found.get(look.file.path)
-            if not candidates or look.file.sha256 is None:
-                left.append(look)
-                continue
-            transfer.phase, transfer.current = "verifying", look.file.path
+            known = await self._known(model, look.file, stock)
             async with self._lock(model, look.file):
-                target = await asyncio.to_thread(self._files.make_room_for, model, look.file)
-                if not await _stoppable(partial(adopt, look.file, candidates, target)):
+                if known is None or not await self._take_over(model, look.file, known, stock, transfer):
                     left.append(look)
-                    continue
-                await asyncio.to_thread(
-                    self._files.mark, model, look.file, look.file.sha256, "pinned", "this computer"
-                )
-                app_logger.info("model %s: took over %s from this computer", model.id, look.file.path)
         return left
 
+    async def _take_over(
+        self,
+        model: CatalogueModel,
+        file: CatalogueFile,
+        known: CatalogueFile,
+        stock: Stock,
+        transfer: Transfer,
+    ) -> bool:
+        """Put the file in place from this computer. `known` is the file with its size and hash."""
+        candidates = stock.candidates(known.bytes or 0, known.sha256 or "")
+        if not candidates or known.sha256 is None:
+            return False
+        transfer.phase, transfer.current = "verifying", file.path
+        target = await asyncio.to_thread(self._files.make_room_for, model, file)
+        if not await _stoppable(partial(adopt, known, candidates, target)):
+            return False
+        by: VerifiedBy = "pinned" if file.sha256 else "hub"
+        await asyncio.to_thread(self._files.mark, model, file, known.sha256, by, "this computer")
+        app_logger.info("model %s: took over %s from this computer", model.id, file.path)
+        return True
+
     async def _fetch(
-        self, client: httpx.AsyncClient, model: CatalogueModel, file: CatalogueFile, transfer: Transfer
+        self,
+        client: httpx.AsyncClient,
+        model: CatalogueModel,
+        file: CatalogueFile,
+        stock: Stock,
+        transfer: Transfer,
     ) -> None:
         """One file from the first source that delivers it."""
         for pause_s in (*ROUND_PAUSES_S, None):
             troubles: list[tuple[str, TransferTrouble]] = []
             for candidate in self._sources.candidates(model, file):
                 try:
-                    await self._from(client, model, file, candidate, transfer)
+                    await self._from(client, model, file, candidate, stock, transfer)
                 except TransferTrouble as trouble:
                     app_logger.warning(
                         "model %s: %s of %s: %s", model.id, file.path, candidate.source, trouble
@@ -197,6 +230,7 @@ class ModelTransfers:
         model: CatalogueModel,
         file: CatalogueFile,
         candidate: Candidate,
+        stock: Stock,
         transfer: Transfer,
     ) -> None:
         if file.sha256 is not None and file.bytes is not None:
@@ -217,6 +251,11 @@ class ModelTransfers:
                 return
         if look.state not in ("absent", "partial"):
             await asyncio.to_thread(self._files.drop_damaged, model, file)
+        if by == "hub" and wanted.digest.kind == "sha256":
+            # Only now is it known what to look for.
+            stated = {"bytes": wanted.size_bytes, "sha256": wanted.digest.value}
+            if await self._take_over(model, file, file.model_copy(update=stated), stock, transfer):
+                return
         await self.require_room(wanted.size_bytes - look.have_bytes)
         transfer.begin(file.path, candidate.source)
 

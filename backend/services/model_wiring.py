@@ -12,7 +12,10 @@ from backend.services.model_sources import ModelSources
 from backend.services.model_transfer import ModelTransfers
 from backend.storage.model_files import ModelFiles
 from backend.storage.store import Store
-from backend.utils.config import Settings
+from backend.utils.config import BASE_DIR, Settings
+
+# Where a Wan2GP that the user brought along keeps its weights.
+_CHECKPOINTS = ("wan2gp_core", "ckpts")
 
 
 async def wire_models(
@@ -29,7 +32,7 @@ async def wire_models(
         files,
         ModelSources(settings.model_source_order, hf_endpoint=settings.hf_endpoint),
         hub_caches=settings.hub_caches,
-        folders=settings.model_folder_list,
+        folders=(*settings.model_folder_list, BASE_DIR.joinpath(*_CHECKPOINTS)),
         offline=settings.model_offline,
     )
     if catalogue is None:

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from backend.models.model_catalogue import CatalogueFile
@@ -27,31 +28,36 @@ MIN_BYTES = 1 << 16
 _SHA256_NAME = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
-def find_candidates(
-    wanted: Iterable[CatalogueFile],
-    hub_caches: Iterable[Path],
-    folders: Iterable[Path],
-    stopped: Callable[[], bool],
-) -> dict[str, list[Path]]:
-    """Files that may be the wanted ones, by the path of the catalogue. Looks at names and sizes only."""
-    by_hash: dict[str, list[str]] = {}
-    by_size: dict[int, list[str]] = {}
-    for file in wanted:
-        if file.sha256 is None or file.bytes is None:
-            continue
-        by_hash.setdefault(file.sha256, []).append(file.path)
-        if file.bytes >= MIN_BYTES:
-            by_size.setdefault(file.bytes, []).append(file.path)
-    found: dict[str, list[Path]] = {}
+@dataclass
+class Stock:
+    """What lies on this computer, by what a file can be told by. Names and sizes only: nothing is hashed yet."""
+
+    by_hash: dict[str, list[Path]] = field(default_factory=dict)
+    by_size: dict[int, list[Path]] = field(default_factory=dict)
+    # Blobs of hub caches by (repository, path there): the blob's name is the hash that the hub stated once.
+    by_place: dict[tuple[str, str], Path] = field(default_factory=dict)
+
+    def candidates(self, size_bytes: int, sha256: str) -> list[Path]:
+        """Files that may hold these bytes, those with the right name first."""
+        same_size = self.by_size.get(size_bytes, []) if size_bytes >= MIN_BYTES else []
+        return [*self.by_hash.get(sha256, ()), *same_size][:MAX_CANDIDATES]
+
+
+def take_stock(hub_caches: Iterable[Path], folders: Iterable[Path], stopped: Callable[[], bool]) -> Stock:
+    """Look through hub caches and folders."""
+    stock = Stock()
     for cache in hub_caches:
         for blob in _blobs(cache):
-            for path in by_hash.get(blob.name, ()):
-                found.setdefault(path, []).insert(0, blob)
+            stock.by_hash.setdefault(blob.name, []).append(blob)
+        for place, blob in _snapshot_files(cache):
+            stock.by_place.setdefault(place, blob)
     for folder in folders:
         for candidate, size in _files(folder, stopped):
-            for path in by_size.get(size, ()):
-                found.setdefault(path, []).append(candidate)
-    return {path: candidates[:MAX_CANDIDATES] for path, candidates in found.items()}
+            if size >= MIN_BYTES:
+                same = stock.by_size.setdefault(size, [])
+                if len(same) < MAX_CANDIDATES:
+                    same.append(candidate)
+    return stock
 
 
 def adopt(file: CatalogueFile, candidates: Iterable[Path], target: Path, stopped: Callable[[], bool]) -> bool:
@@ -93,6 +99,17 @@ def _blobs(cache: Path) -> Iterator[Path]:
             for blob in cache.glob("models--*/blobs/*")
             if _SHA256_NAME.fullmatch(blob.name) and blob.is_file()
         )
+    except OSError:
+        return
+
+
+def _snapshot_files(cache: Path) -> Iterator[tuple[tuple[str, str], Path]]:
+    """`models--owner--name/snapshots/<commit>/<path>`, a link to a blob that is named by its SHA-256."""
+    try:
+        for file in cache.glob("models--*/snapshots/*/**/*"):
+            if file.is_symlink() and _SHA256_NAME.fullmatch(file.resolve().name) and file.is_file():
+                repo, _, _, *path = file.relative_to(cache).parts
+                yield (repo.removeprefix("models--").replace("--", "/", 1), "/".join(path)), file.resolve()
     except OSError:
         return
 
