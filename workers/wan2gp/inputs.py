@@ -145,15 +145,16 @@ def _face(speaker: Any) -> Face | None:
     box = speaker.get("face")
     if box is None:
         return None
-    values = [box.get(side) for side in ("x", "y", "w", "h")] if isinstance(box, Mapping) else []
-    if len(values) != 4 or not all(_is_fraction(value) for value in values):
+    sides = [_fraction(box.get(side)) for side in ("x", "y", "w", "h")] if isinstance(box, Mapping) else []
+    x, y, width, height = sides or [None] * 4
+    if x is None or y is None or width is None or height is None:
         raise TaskError("validation_failed", "A speaker's face must have x, y, w and h between 0 and 1.")
-    x, y, width, height = (float(value) for value in values)
     if not (width > 0 and height > 0 and x + width <= 1.001 and y + height <= 1.001):
         raise TaskError("validation_failed", "A speaker's face must lie inside the portrait.")
     return Face(x, y, width, height)
 
 
-def _is_fraction(value: Any) -> bool:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and 0 <= value <= 1
+def _fraction(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if math.isfinite(value) and 0 <= value <= 1 else None
