@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,15 @@ _NOTE_SUFFIX = ".json"
 _DRAFT_SUFFIX = ".part"
 
 
+@dataclass(frozen=True)
+class Continued:
+    """Where a part goes on: after frame `end` of `file`, of which it sees the last `lead` frames."""
+
+    file: Path
+    end: int
+    lead: int
+
+
 class Fingerprints:
     """What went into a part, as one number. Media count by what is in them, wherever they lie."""
 
@@ -34,19 +44,16 @@ class Fingerprints:
         self._upstream = upstream
         self._known: dict[Path, str] = {}
 
-    def of(self, settings: Mapping[str, Any], media: Sequence[str], previous: Path | None, lead: int) -> str:
-        """`media` names the settings that are paths; `previous` is the file that a chained part continues."""
+    def of(self, settings: Mapping[str, Any], media: Sequence[str], continued: Continued | None) -> str:
+        """`media` names the settings that are paths; `continued` is where a chained part goes on."""
         content = {
             name: self._by_content(value) if name in media else value for name, value in settings.items()
         }
+        goes_on = None
+        if continued is not None:
+            goes_on = [self.of_file(continued.file), continued.end, continued.lead]
         text = json.dumps(
-            {
-                "format": FORMAT,
-                "upstream": self._upstream,
-                "settings": content,
-                "previous": None if previous is None else self.of_file(previous),
-                "lead": lead,
-            },
+            {"format": FORMAT, "upstream": self._upstream, "settings": content, "continued": goes_on},
             sort_keys=True,
             ensure_ascii=True,
         )

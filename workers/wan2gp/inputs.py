@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from workers.handler import Task, TaskError
-from workers.wan2gp.media import audio_seconds, portrait_size
 from workers.wan2gp.framing import Face
+from workers.wan2gp.media import audio_seconds, portrait_size
 from workers.wan2gp.parts import Facts
 from workers.wan2gp.plain_prompt import plain_prompt
 from workers.wan2gp.table import ASPECTS, RESOLUTIONS, Table

@@ -14,7 +14,7 @@ from typing import Any
 
 from workers.handler import Task, TaskContext
 from workers.wan2gp import parts
-from workers.wan2gp.checkpoints import Fingerprints, KeptParts, folder_of
+from workers.wan2gp.checkpoints import Continued, Fingerprints, KeptParts, folder_of
 from workers.wan2gp.generation import generate
 from workers.wan2gp.inputs import facts_of, on_rung
 from workers.wan2gp.join import join
@@ -175,8 +175,10 @@ class _Making:
         return self._kept.keep(self._fingerprint(part), made)
 
     def _fingerprint(self, part: Part) -> str:
-        previous = self._previous if part.chained else None
-        return self._fingerprints.of(part.settings, part.media, previous, part.lead)
+        continued = None
+        if part.chained and self._previous is not None:
+            continued = Continued(self._previous, part.source_end, part.lead)
+        return self._fingerprints.of(part.settings, part.media, continued)
 
     def _on_step(self, step: Step) -> None:
         fraction = self.overall.at(step)
