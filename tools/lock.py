@@ -30,7 +30,17 @@ LOCKS = {
 ENGINE_LOCKS = {
     "installer/locks/uv.txt": "installer/locks/uv.lock",
     "installer/locks/voxcpm.txt": "installer/locks/voxcpm.lock",
+    "installer/locks/wan2gp.txt": "installer/locks/wan2gp.lock",
+    "installer/locks/wan2gp-source.txt": "installer/locks/wan2gp-source.lock",
+    "installer/locks/ffmpeg.txt": "installer/locks/ffmpeg.lock",
 }
+# Engines that run on one Python only.
+ENGINE_PYTHONS = {"installer/locks/wan2gp.txt": "3.11", "installer/locks/wan2gp-source.txt": "3.11"}
+# Lists whose packages' requirements are in another lock, or not needed.
+WITHOUT_REQUIREMENTS = ("installer/locks/wan2gp-source.txt", "installer/locks/ffmpeg.txt")
+# Where such an engine runs: there is no build of it for macOS.
+ENGINE_PLATFORMS = ("x86_64-manylinux_2_28", "aarch64-manylinux_2_28", "x86_64-pc-windows-msvc")
+ENGINE_WHEELS = ("installer/locks/wan2gp.txt",)
 
 PYTHONS = ("3.10", "3.11", "3.12")
 PLATFORMS = (
@@ -54,13 +64,14 @@ def install_uv(folder: Path) -> Path:
 
 def compile_lock(uv: Path, source: str, target: str) -> None:
     """Resolve `source` into `target`, keeping versions that the target already holds."""
+    python = ENGINE_PYTHONS.get(source, LOWEST_PYTHON)
     command = [
-        *(str(uv), "pip", "compile", "--universal", "--python-version", LOWEST_PYTHON, "--generate-hashes"),
+        *(str(uv), "pip", "compile", "--universal", "--python-version", python, "--generate-hashes"),
         *("--no-header", "--no-emit-index-url", "--no-annotate", "--quiet", source, "--output-file", target),
     ]
-    excludes = (ROOT / source).with_suffix(".excludes")
-    if excludes.exists():
-        command += ["--excludes", str(excludes)]
+    command += _excluded(source)
+    if source in WITHOUT_REQUIREMENTS:
+        command.append("--no-deps")
     if source != "requirements.txt" and source not in ENGINE_LOCKS:
         # What the tests run against is what the users run.
         command += ["--constraint", LOCKS["requirements.txt"]]
@@ -71,11 +82,19 @@ def compile_lock(uv: Path, source: str, target: str) -> None:
     )
 
 
-def check_wheels(uv: Path, source: str) -> list[str]:
+def _excluded(source: str) -> list[str]:
+    """The packages that the environment of `source` does without."""
+    excludes = (ROOT / source).with_suffix(".excludes")
+    return ["--excludes", str(excludes)] if excludes.exists() else []
+
+
+def check_wheels(
+    uv: Path, source: str, pythons: Sequence[str] = PYTHONS, platforms: Sequence[str] = PLATFORMS
+) -> list[str]:
     """Pythons and platforms for which `source` does not resolve from wheels alone."""
     failed = []
-    for python in PYTHONS:
-        for platform in PLATFORMS:
+    for python in pythons:
+        for platform in platforms:
             command = [
                 *(str(uv), "pip", "compile", "--quiet", "--only-binary", ":all:"),
                 *(
@@ -85,8 +104,9 @@ def check_wheels(uv: Path, source: str) -> list[str]:
                     platform,
                     source,
                     "--constraint",
-                    LOCKS[source],
+                    {**LOCKS, **ENGINE_LOCKS}[source],
                 ),
+                *_excluded(source),
             ]
             done = subprocess.run(  # noqa: S603
                 command,
@@ -117,6 +137,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             compile_lock(uv, source, target)
         if arguments.check:
             failed = [line for source in LOCKS for line in check_wheels(uv, source)]
+            for source in ENGINE_WHEELS:
+                failed += check_wheels(uv, source, (ENGINE_PYTHONS[source],), ENGINE_PLATFORMS)
     for line in failed:
         sys.stderr.write(f"no wheels for {line}\n")
     return 1 if failed else 0
