@@ -121,10 +121,7 @@ class Database:
                 reader = await self._connect(f"{self._path.absolute().as_uri()}?mode=ro", _READER_PRAGMAS)
                 self._readers.append(reader)
             self._reads_in_flight = [0] * READERS
-            # Never waits: whoever asks is the event loop.
-            uri = f"{self._path.absolute().as_uri()}?mode=ro"
-            self._watch = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)
-            self._watch.execute("PRAGMA query_only=ON")
+            self._watch = await asyncio.to_thread(_watch_over, self._path)
         except sqlite3.Error as error:
             await self.close()
             raise StoreUnusable(
@@ -249,3 +246,12 @@ class Database:
         """The first row of one reading statement."""
         rows = await self.all(sql, params)
         return rows[0] if rows else None
+
+
+def _watch_over(path: Path) -> sqlite3.Connection:
+    """A connection for `Database.version`. It never waits for a lock: whoever asks is the event loop."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    # Opened on a thread, used on the loop's alone.
+    watch = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False)
+    watch.execute("PRAGMA query_only=ON")
+    return watch
