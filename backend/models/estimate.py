@@ -44,6 +44,8 @@ class JobEstimate(WireModel):
     fits: bool | None
     engine: str
     wangp_model: str | None
+    # Who takes over when it fails; null when nobody does.
+    falls_back_to: str | None
     reasons: list[EstimateReason] = Field(default_factory=list)
     vram_needed_mib: int | None
     vram_free_mib: int | None

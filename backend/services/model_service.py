@@ -8,7 +8,7 @@ next start; one that was paused stays paused.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from backend.models.codes import ErrorCode
@@ -98,6 +98,15 @@ class ModelService:
     def folder(self, model_id: str) -> Path:
         """Where its files lie; `files[].path` of the catalogue are below it."""
         return self._files.folder(self._model(model_id))
+
+    async def to_fetch_bytes(self, model_ids: Iterable[str]) -> int:
+        """Bytes that these models lack; a shared file counts once, an id that is not in the catalogue nothing."""
+        models = [model for model_id in model_ids if (model := self._catalogue.get(model_id)) is not None]
+        to_come: dict[Path, int] = {}
+        for model in models:
+            folder = self._files.folder(model)
+            to_come |= {folder / look.file.path: _to_come(look) for look in await self._look(model)}
+        return sum(to_come.values())
 
     # -- changing ------------------------------------------------------------------------------------
     async def download(self, model_id: str) -> ModelView:
@@ -322,7 +331,7 @@ class ModelService:
             for look in looks
         )
         total = sum(_size(look) for look in looks)
-        usable, to_fetch = await self._whole(model, looks)
+        parts = self._with_required(model)
         speed = transfer.speed() if transfer else None
         return ModelView(
             id=model.id,
@@ -334,8 +343,8 @@ class ModelService:
             licence_url=model.licence_url,
             note=model.note,
             requires=list(model.requires),
-            usable=usable,
-            to_fetch_bytes=to_fetch,
+            usable=all([await self.is_ready(part.id) for part in parts]),
+            to_fetch_bytes=await self.to_fetch_bytes(part.id for part in parts),
             bytes=total,
             state=self._state(model, looks, transfer),
             waiting=transfer is not None and transfer.phase == "waiting",
@@ -356,13 +365,6 @@ class ModelService:
             ],
             error=transfer.trouble if transfer else self._failed.get(model.id),
         )
-
-    async def _whole(self, model: CatalogueModel, looks: tuple[FileLook, ...]) -> tuple[bool, int]:
-        """Whether the model can be used, and the bytes that it and what it requires still lack."""
-        every = [*looks]
-        for required in self._catalogue.requirements(model):
-            every += await self._look(required)
-        return all(look.state == "ready" for look in every), sum(_to_come(look) for look in every)
 
     def _state(
         self, model: CatalogueModel, looks: tuple[FileLook, ...], transfer: Transfer | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ async def test_runs_come_back_newest_first_as_they_were(store: Store) -> None:
     "change",
     [{"engine": "infinitetalk"}, {"model": "Fantasy"}, {"resolution": "720p"}, {"gpu": "Another GPU"}],
 )
-async def test_another_kind_of_run_is_another_list(store: Store, change: dict[str, str]) -> None:
+async def test_another_kind_of_run_is_another_list(store: Store, change: dict[str, Any]) -> None:
     other = replace(RUN, **change)
     await store.run_times.record(RUN)
     await store.run_times.record(other)
@@ -72,7 +73,7 @@ async def test_the_table_has_a_bound_over_all_kinds(store: Store, monkeypatch: p
 
 
 @pytest.mark.parametrize("change", [{"speech_ms": 0}, {"wall_ms": 0}, {"wall_ms": -5}])
-async def test_a_run_without_length_teaches_nothing(store: Store, change: dict[str, int]) -> None:
+async def test_a_run_without_length_teaches_nothing(store: Store, change: dict[str, Any]) -> None:
     await store.run_times.record(replace(RUN, **change))
     assert await latest(store) == []
 
