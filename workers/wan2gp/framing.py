@@ -213,8 +213,9 @@ def _apart(first: Box, second: Box) -> tuple[Box, Box]:
         and min(first.bottom, second.bottom) > max(first.top, second.top)
     ):
         return first, second
-    across = second.left + second.right - first.left - first.right
-    down = second.top + second.bottom - first.top - first.bottom
+    # Written so that swapping the two turns the sign exactly, whatever the rounding.
+    across = (second.left + second.right) - (first.left + first.right)
+    down = (second.top + second.bottom) - (first.top + first.bottom)
     if (across if abs(across) >= abs(down) else down) < 0:
         later, earlier = _apart(second, first)
         return earlier, later

@@ -91,11 +91,11 @@ def cut_wave(source: Path, target: Path, *, start_s: float, end_s: float) -> Non
 
     Both ends are rounded as points in time, so neighbouring pieces share no sample and leave none out.
     """
+    if not 0 <= start_s < end_s:
+        raise ValueError(f"an empty piece from {start_s} s to {end_s} s")
     with wave.open(str(source), "rb") as reader, wave.open(str(target), "wb") as writer:
         rate = reader.getframerate()
         first, last = round(start_s * rate), round(end_s * rate)
-        if not 0 <= first < last:
-            raise ValueError(f"an empty piece from {start_s} s to {end_s} s")
         writer.setparams((reader.getnchannels(), reader.getsampwidth(), rate, 0, "NONE", "not compressed"))
         frame_bytes = reader.getsampwidth() * reader.getnchannels()
         # 8-bit WAV is unsigned: its silence is not zero.

@@ -226,7 +226,9 @@ def _part(
         end = facts.audio_s if span.first + span.frames == total else (span.first + span.frames) / model.fps
         settings.update(_sounds(facts, index, begin, end))
         settings["video_length"] = model.legal_frames(lead + span.frames + SPARE_FRAMES)
+        made = model.legal_frames(int((end - begin) * model.fps) + SPARE_FRAMES - 1)
     else:
+        made = 0
         settings["video_length"] = model.legal_frames(max(span.frames, _LEAST_SCENE_FRAMES))
     names = ("image_start", "image_refs", "audio_guide", "audio_guide2")
     return Part(
@@ -234,7 +236,7 @@ def _part(
         settings=settings,
         media=tuple(name for name in names if name in settings),
         chained=chained,
-        windows=_windows(model, settings),
+        windows=_windows(model, settings, made),
         steps=int(settings["num_inference_steps"]),
         first_frame=span.first,
         frames=span.frames,
@@ -278,11 +280,11 @@ def _prompt(facts: Facts, sentences: Sequence[cuts.Sentence], span: cuts.Span) -
     return plain_prompt(" ".join(said)) or facts.script
 
 
-def _windows(model: VideoModel, settings: Mapping[str, Any]) -> int:
-    """How many sliding windows upstream will make of a part."""
+def _windows(model: VideoModel, settings: Mapping[str, Any], total: int) -> int:
+    """How many sliding windows upstream will make of `total` frames: at first a whole one, then what is new."""
     if model.window is None:
         return 1
-    size, total = int(settings["sliding_window_size"]), int(settings["video_length"])
+    size = int(settings["sliding_window_size"])
     discard = int(settings["sliding_window_discard_last_frames"])
     if total <= size:
         return 1
