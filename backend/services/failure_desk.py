@@ -160,7 +160,7 @@ class FailureDesk:
         following = (await self._speech_plan(view, request)).after(engine)
         if following is None:
             return None
-        is_own = self._is_own(request.voice_id)
+        is_own = any(map(self._is_own, request.voice_ids))
         failed = self._speech_router.title(engine, is_own=is_own)
         successor = self._speech_router.title(following, is_own=is_own)
         return _Successor(None, f"{failed}: {error.detail} {successor} takes over.")
@@ -184,7 +184,7 @@ class FailureDesk:
             ),
             None,
         )
-        is_own = self._is_own(str(job.request["voice_id"]))
+        is_own = any(map(self._is_own, JobCreate.model_validate(dict(job.request)).voice_ids))
         before = speech_reason(view, self._speech_router, is_own=is_own, spoke=spoke) if spoke else None
         return _Successor(following, f"{before} {reason}" if before else reason)
 

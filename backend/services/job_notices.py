@@ -11,7 +11,7 @@ from backend.models.records import AttemptOutcome, JobView
 from backend.services.engine_router import AUTO, DRAFT_ENGINES
 from backend.services.hearing import notice_of
 from backend.services.speech_router import MATCH_TITLES, SpeechRouter
-from backend.services.speech_stage import REPORT_KEY, spoken_by
+from backend.services.speech_stage import REPORT_KEY, SILENT_KEY, manners_of, spoken_by
 from backend.services.stage_io import AUDIO_FILE
 
 # Callers switch on these; docs/api.md lists them.
@@ -21,6 +21,7 @@ NOTICE_CODES = (
     "voice_clone",
     "voice_stand_in",
     "voice_fallback",
+    "speaker_silent",
     "speech_doubtful",
     "speech_not_heard",
     "warning",
@@ -42,23 +43,31 @@ def notices(
     found += _of_the_voice(view, request, is_own=is_own, router=router)
     sound = view.artifact(AUDIO_FILE)
     heard = notice_of(sound.file.meta.get(REPORT_KEY)) if sound else None
+    found += [_of_silence(name) for name in sound.file.meta.get(SILENT_KEY, ())] if sound else []
     found += [heard] if heard else []
     found += [{"code": "warning", "message": text} for text in warnings]
     return found
 
 
+def _of_silence(name: str) -> Notice:
+    message = f"{name} says nothing: no line of the script begins with “{name}:”."
+    return {"code": "speaker_silent", "message": message}
+
+
 def _of_the_voice(view: JobView, request: JobCreate, *, is_own: bool, router: SpeechRouter) -> list[Notice]:
     audio = view.artifact(AUDIO_FILE)
-    engine, manner = spoken_by(audio.file if audio else None)
+    engine, _ = spoken_by(audio.file if audio else None)
+    manners = manners_of(audio.file if audio else None)
     found: list[Notice] = []
-    if manner == "match":
+    if "match" in manners:
         found.append({"code": "voice_match", "message": MATCH_NOTICE})
-    elif manner == "clone":
+    if "clone" in manners:
         title = router.title(engine or "")
         message = f"The voice is an artificial copy that {title} made of the sample."
         found.append({"code": "voice_clone", "message": message})
-    elif is_own:
-        # Also sound of a release that could do nothing else and noted nothing.
+    # Sound of a release that could do nothing else noted nothing.
+    is_unsaid = is_own and not request.speakers and not {"match", "clone"}.intersection(manners)
+    if "stand_in" in manners or is_unsaid:
         found.append({"code": "voice_stand_in", "message": STAND_IN_NOTICE})
     fallback = _fallback(view, request, engine or BUILTIN, is_own=is_own, router=router)
     if fallback is not None:

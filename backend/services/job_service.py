@@ -18,7 +18,8 @@ from backend.services.catalog import stable_seed
 from backend.services.engine_router import AUTO, EngineRouter
 from backend.services.file_keeper import FileKeeper
 from backend.services.job_view import PUBLIC_ARTIFACTS, wire_view
-from backend.services.script_service import check_script
+from backend.services.script_service import check_script, check_speakable
+from backend.services.script_turns import without_names
 from backend.services.speech_router import SpeechRouter
 from backend.services.voice_service import VoiceService
 from backend.storage.store import Store
@@ -91,14 +92,21 @@ class JobService:
     ) -> NewJob:
         """Refuse what can be seen to be wrong; the rest is ready for the queue."""
         check_script(request.script_input, self._max_script_chars, is_topic=request.script_mode == "auto")
+        if request.speakers and request.script_mode == "manual":
+            check_speakable(without_names(request.script_input, [who.name for who in request.speakers]))
         plan = self._router.plan(request.preferred_engine, allow_fallback=request.fallback.allow)
         self._speech_router.check(request.speech_engine)
-        inputs = await self._voices.inputs(request.voice_id)
+        if request.speakers:
+            # Of no use then, and still no place for an id that does not exist.
+            await self._voices.inputs(request.voice_id)
+        inputs = await self._voices.inputs_of(request.voice_ids)
         portrait = await self._avatars.check(request.avatar_url)
         if portrait is not None:
             inputs["portrait"] = portrait
         job_id = new_id("job")
         body = request.model_dump(mode="json")
+        if not request.speakers:
+            del body["speakers"]
         if request.webhook is None:
             # Requests of before there were webhooks keep their hash.
             del body["webhook"]

@@ -60,6 +60,8 @@ def wire_view(stored: StoredView) -> JobView:
         title=job.title,
         script_input=request["script_input"],
         voice_id=request["voice_id"],
+        # Not there in a job with one speaker, nor in those of before there were two.
+        speakers=request.get("speakers", []),
         avatar_url=request["avatar_url"],
         voice_settings=request["voice_settings"],
         output=request["output"],

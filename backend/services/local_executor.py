@@ -233,7 +233,7 @@ class LocalExecutor:
         found = notices(
             view,
             request,
-            is_own=self._voices.is_own(request.voice_id),
+            is_own=any(map(self._voices.is_own, request.voice_ids)),
             router=self._speech_router,
             warnings=(output.detail or {}).get("warnings", ()),
         )

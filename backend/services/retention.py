@@ -15,7 +15,7 @@ from pathlib import Path
 
 from backend.models.batch_records import Usage
 from backend.models.disk import ReclaimRule
-from backend.services.stage_io import AUDIO_FILE, PORTRAIT_FILE, RESULT_FILE, SILENT_FILE
+from backend.services.stage_io import AUDIO_FILE, PORTRAIT_FILE, RESULT_FILE, SILENT_FILE, TRACK_FILES
 from backend.storage.checkpoints import JobParts
 from backend.storage.retention import OldJobs
 from backend.storage.store import Store
@@ -39,7 +39,7 @@ PARTS_KEPT_MS = 7 * DAY_MS
 # Later than any job ends.
 _NEVER_MS = 2**62
 # Needed to make the result, not to have it.
-INTERMEDIATES = (SILENT_FILE, PORTRAIT_FILE)
+INTERMEDIATES = (SILENT_FILE, PORTRAIT_FILE, *TRACK_FILES)
 # What is large of a result; subtitles, script and thumbnail stay for the list.
 RESULTS = (RESULT_FILE, AUDIO_FILE)
 

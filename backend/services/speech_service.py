@@ -40,9 +40,13 @@ class SpeechService:
         deadline_s: float,
         report: Report,
         cancelled: Callable[[], bool],
+        language: str | None = None,
     ) -> Speech:
-        """Speak. Raises EngineFailure (also when the engine cannot speak here at all) or JobCancelled."""
-        language = resolve_language(order.language, order.text)
+        """Speak. Raises EngineFailure (also when the engine cannot speak here at all) or JobCancelled.
+
+        `language`: of the whole that the order is a part of, which the engine must know; None: the order's own.
+        """
+        language = language or resolve_language(order.language, order.text)
         engine = self._router.able(engine_name, language)
         if not engine.is_for_voice(order.voice):
             raise EngineFailure(

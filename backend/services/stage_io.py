@@ -19,6 +19,8 @@ SCRIPT_FILE = "script.json"
 PORTRAIT_FILE = "portrait.png"
 AUDIO_FILE = "audio.wav"
 TIMINGS_FILE = "timings.json"
+# Of two speakers: each as long as the whole speech, silent while the other one speaks.
+TRACK_FILES = ("track_1.wav", "track_2.wav")
 SPEECH_REPORT_FILE = "speech_report.json"
 SILENT_FILE = "silent.mp4"
 RESULT_FILE = "video.mp4"

@@ -15,7 +15,7 @@ from backend.engines.base import BaseEngineAdapter
 from backend.models.codes import ErrorCode, StageName
 from backend.models.errors import EngineFailure
 from backend.models.job import JobCreate
-from backend.models.records import JobView
+from backend.models.records import ArtifactRecord, JobView
 from backend.services.adapter_call import call_adapter
 from backend.services.avatar_service import AvatarService
 from backend.services.engine_router import DRAFT_ENGINES
@@ -24,7 +24,7 @@ from backend.services.finish_service import FinishService
 from backend.services.ladder import ladder_of, request_settings
 from backend.services.script_stage import ScriptStage
 from backend.services.speech_router import SpeechPlan
-from backend.services.speech_stage import SpeechStage, spoken_by
+from backend.services.speech_stage import MANNERS_KEY, SpeechStage, spoken_by
 from backend.services.stage_io import (
     AUDIO_FILE,
     PORTRAIT_FILE,
@@ -96,7 +96,7 @@ class StageRunner:
             settings={
                 **request_settings(request),
                 "seed": view.job.seed,
-                "speakers": (),
+                "speakers": self._speech.speakers(view, request),
                 "rung": ladder_of(view, request, adapter).taken,
                 "checkpoint_dir": await self._checkpoints.open(
                     job_id, adapter.name, retry_of=view.job.retry_of
@@ -170,10 +170,20 @@ class StageRunner:
             "voice_id": request.voice_id,
             "speech_engine": speech_engine,
             "voice": manner,
+            **({"speakers": _told_of(request, audio)} if request.speakers else {}),
         }
 
     def _path(self, view: JobView, name: str) -> Path:
         return artifact_path(self._files, view, name)
+
+
+def _told_of(request: JobCreate, audio: ArtifactRecord | None) -> list[dict[str, Any]]:
+    """Whose voices are heard in a conversation, and how each came about; names are the script's own business."""
+    manners = (audio.file.meta.get(MANNERS_KEY) if audio else None) or [None] * len(request.speakers)
+    return [
+        {"voice_id": speaker.voice_id, "voice": manner}
+        for speaker, manner in zip(request.speakers, manners, strict=True)
+    ]
 
 
 def _is_non_empty_file(path: Path) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,6 +163,11 @@ class VoiceService:
         }
         return {role: file_id for role, file_id in held.items() if file_id is not None}
 
+    async def inputs_of(self, voice_ids: Sequence[str]) -> dict[str, str]:
+        """`inputs` of all voices that speak in a job, told apart by their place (`pinned_of`)."""
+        held = [(await self.inputs(voice_id), place) for place, voice_id in enumerate(voice_ids)]
+        return {_placed(role, place): file_id for files, place in held for role, file_id in files.items()}
+
     async def has_reference(self, voice_id: str, pinned: Mapping[str, FileRecord]) -> bool:
         """Whether there is a recording that an engine could learn from. Raises `voice_not_found`."""
         if self._catalog.voice(voice_id) is not None:
@@ -219,6 +224,17 @@ class VoiceService:
         same = [voice for voice in speaking if gender is not None and voice.gender == gender]
         default = self._catalog.default_voice(language)
         return default.preset if default in same or not same else same[0].preset
+
+
+def pinned_of(inputs: Mapping[str, FileRecord], place: int) -> dict[str, FileRecord]:
+    """What a job holds of the voice of its first (0) or second (1) speaker, by role."""
+    roles = (SAMPLE_ROLE, REFERENCE_ROLE, PROFILE_ROLE)
+    return {role: inputs[_placed(role, place)] for role in roles if _placed(role, place) in inputs}
+
+
+def _placed(role: str, place: int) -> str:
+    """The role under which a job holds a file of its speaker's voice; the first one's is that of a lone speaker."""
+    return role if place == 0 else f"{role}_{place + 1}"
 
 
 def _copies(folder: Path, reference: Path, profile: Path | None, preset: str) -> VoiceFiles:
