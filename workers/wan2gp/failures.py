@@ -141,6 +141,7 @@ _TABLE = (
         f"Weights of this model are missing. Download them {_MODELS_PAGE}.",
         _any(
             "locate the file on the Hub",
+            "Unable to locate (?:file|folder) '",
             "is invalid for Model",
             "LocalEntryNotFoundError",
             "OfflineModeIsEnabled",
