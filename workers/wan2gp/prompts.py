@@ -43,8 +43,10 @@ def as_prompt(text: str, root: Path | None = None) -> str:
 
 
 def _comma(match: re.Match[str]) -> str:
-    before = match.string[: match.start()]
-    return "，" if before and (is_han(before[-1]) or is_kana(before[-1])) else ", "
+    before = match.string[: match.start()][-1:]
+    if before in _STOPS:
+        return " "
+    return "，" if is_han(before) or is_kana(before) else ", "
 
 
 def _is_file(text: str, root: Path | None) -> bool:

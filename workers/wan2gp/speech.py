@@ -25,6 +25,7 @@ from workers.speech.cloning import MAX_RATE, Cloner, Reference, Take
 from workers.speech.kokoro import SAMPLE_RATE, Samples
 from workers.speech.text.front import Reader
 from workers.speech.text.language import Language
+from workers.wan2gp.generation import generate
 from workers.wan2gp.progress import Step
 from workers.wan2gp.prompts import as_prompt, pieces
 from workers.wan2gp.segmenter import provide_segmenter
@@ -65,7 +66,7 @@ class Generate(Protocol):
 class Voices:
     """Does speech tasks. Made once for a process: it keeps the tables of the text front end."""
 
-    def __init__(self, setup: WorkerSetup, generate: Generate) -> None:
+    def __init__(self, setup: WorkerSetup, generate: Generate = generate) -> None:
         self._setup = setup
         self._generate = generate
         assets = Path(str(setup.options["assets_dir"]))
@@ -82,13 +83,13 @@ class Voices:
         folder.mkdir()
         told = SentenceProgress(context, loading=f"Loading {voice.model}")
 
-        def generate(settings: dict[str, Any], on_step: Callable[[Step], None]) -> Path:
+        def one(settings: dict[str, Any], on_step: Callable[[Step], None]) -> Path:
             provide_segmenter(voice.model_type, self._setup, told)
             return self._generate(
                 engine, settings, folder=folder / "upstream", name=_OUTPUT, context=told, on_step=on_step
             )
 
-        model = UpstreamVoice(voice, generate, folder=folder, root=self._setup.engine_root, told=told)
+        model = UpstreamVoice(voice, one, folder=folder, root=self._setup.engine_root, told=told)
         try:
             return Cloner(model, self._reader, self._setup.cache_dir).run(task, told)
         finally:

@@ -21,6 +21,7 @@ from workers.wan2gp.prompts import as_prompt, pieces
         ('! {name} = "x"', 'name, = "x"'),
         ("! Attention", "Attention."),
         ("I [laughter] agree.", "I, laughter, agree."),
+        ("He said: [calm] yes.", "He said: calm, yes."),
         ("他说[高兴]好", "他说，高兴，好。"),
         ("[/new shot] go", "/new shot, go."),
         ("a <行|XING2> b", "a, 行，XING2, b."),
