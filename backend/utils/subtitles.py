@@ -20,6 +20,7 @@ from typing import Any
 from backend.models.codes import ErrorCode
 from backend.models.errors import EngineFailure
 from backend.utils.subtitle_text import (
+    CJK_LIMIT,
     MAX_LINES,
     Layout,
     clean_text,
@@ -69,6 +70,7 @@ class Sentence:
     start_s: float
     end_s: float
     words: tuple[Word, ...] = ()
+    speaker: int | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Timings:
 
     sentences: tuple[Sentence, ...]
     language: str = "zh"
+    speakers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,10 +115,12 @@ def parse_timings(document: dict[str, Any]) -> Timings:
             Word(str(word["text"]), _seconds(word["start_s"]), _seconds(word["end_s"]))
             for word in entry.get("words") or ()
         )
-        sentences.append(
-            Sentence(str(entry["text"]), _seconds(entry["start_s"]), _seconds(entry["end_s"]), words)
-        )
-    return Timings(tuple(sentences), str(document.get("language") or "zh"))
+        times = _seconds(entry["start_s"]), _seconds(entry["end_s"])
+        speaker = entry.get("speaker")
+        speaker = speaker if type(speaker) is int else None
+        sentences.append(Sentence(str(entry["text"]), *times, words, speaker))
+    speakers = tuple(str(speaker["name"]) for speaker in document.get("speakers") or ())
+    return Timings(tuple(sentences), str(document.get("language") or "zh"), speakers)
 
 
 def _seconds(value: object) -> float:
@@ -127,16 +132,27 @@ def _seconds(value: object) -> float:
 def build_cues(timings: Timings, *, total_s: float) -> list[Cue]:
     """Cues for the whole speech, in order, within 0 and `total_s` seconds, none overlapping."""
     cues: list[Cue] = []
+    before: int | None = None
     for sentence in timings.sentences:
-        cues += _cues_of(sentence)
+        cues += _cues_of(sentence, _lead(timings, sentence) if sentence.speaker != before else "")
+        before = sentence.speaker
     return _settle(_merge_short(cues), round(total_s * 1000))
 
 
-def _cues_of(sentence: Sentence) -> list[Cue]:
-    text = clean_text(sentence.text)
-    if not text:
+def _lead(timings: Timings, sentence: Sentence) -> str:
+    """What stands before the first sentence of a turn: who speaks, with the colon of the sentence's own script."""
+    if sentence.speaker is None or not 0 <= sentence.speaker < len(timings.speakers):
+        return ""
+    name = clean_text(timings.speakers[sentence.speaker])
+    return f"{name}：" if line_limit(sentence.text) == CJK_LIMIT else f"{name}: "
+
+
+def _cues_of(sentence: Sentence, lead: str = "") -> list[Cue]:
+    spoken = clean_text(sentence.text)
+    if not spoken:
         return []
-    spans = _find_words(text, sentence.words)
+    text = lead + spoken
+    spans = _find_words(text, sentence.words, len(lead))
     clock = _clock(text, sentence, spans)
     limit = line_limit(text)
     layout = Layout(tokenize(text, limit, [(start, end) for start, end, _ in spans]), limit)
@@ -147,11 +163,11 @@ def _cues_of(sentence: Sentence) -> list[Cue]:
     return cues
 
 
-def _find_words(text: str, words: tuple[Word, ...]) -> list[tuple[int, int, Word]]:
-    """Where in the written text each spoken word stands; words not found are left out."""
+def _find_words(text: str, words: tuple[Word, ...], start: int = 0) -> list[tuple[int, int, Word]]:
+    """Where in the written text, from `start` on, each spoken word stands; words not found are left out."""
     lowered = text.lower()
     folded = lowered if len(lowered) == len(text) else text
-    found, cursor = [], 0
+    found, cursor = [], start
     for word in words:
         wanted = clean_text(word.text).lower()
         if not wanted:
