@@ -41,6 +41,8 @@ _SHORT_PAUSE = 0.25
 _NO_SENTENCE_END = 0.2
 _IN_SPEECH = 4.0
 _SHORT_PART = 3.0
+# A quarter of the shortest wanted part is a flash, and too short to be continued: dearer than any cut in speech.
+_FLASH = 20.0
 # Even parts are a little better than one long and one short.
 _UNEVEN = 0.1
 # A sentence's end from the timings and a measured pause are the same when they are this near.
@@ -246,5 +248,5 @@ def split(frames: int, cuts: Sequence[Cut], *, limit: int, shortest: int) -> lis
 
 
 def _part_price(length: int, limit: int, shortest: int) -> float:
-    short = _SHORT_PART * max(0.0, 1 - length / shortest)
+    short = _SHORT_PART * max(0.0, 1 - length / shortest) + (_FLASH if length < shortest / 4 else 0.0)
     return _PER_PART + short + _UNEVEN * (length / limit) ** 2

@@ -169,6 +169,15 @@ class TestSplitting:
         found = [Cut(150, 0.0), Cut(300, 0.0)]
         assert [s.frames for s in cuts.split(310, found, limit=300, shortest=50)] == [150, 160]
 
+    @given(frames=st.integers(371, 2000), mark=st.integers(1, 1999))
+    @settings(deadline=None)
+    def test_no_part_is_too_short_to_be_continued_or_faded(self, frames: int, mark: int) -> None:
+        """However temptingly a pause lies just before an end."""
+        pauses = [Pause(mark / 25 - 0.1, mark / 25 + 0.1)]
+        loudness = Loudness(np.full(int(frames / 25 / 0.02) + 5, -10.0))
+        found = cuts.places(pauses, (), loudness, frames=frames, fps=25, limit=370)
+        assert all(span.frames > 12 for span in cuts.split(frames, found, limit=370, shortest=50))
+
     def test_without_any_pause_the_quietest_moment_is_chosen(self) -> None:
         levels = np.full(1010, -10.0)
         levels[505] = -20.0  # at 10.1 s
