@@ -13,10 +13,11 @@ from pathlib import Path
 
 from backend.models.codes import ErrorCode
 from backend.models.errors import ProductError, RequestError
-from backend.models.model import ModelError, ModelFileView, ModelList, ModelState, ModelView
+from backend.models.model import ModelError, ModelList, ModelView
 from backend.models.model_catalogue import CatalogueModel
 from backend.services.model_catalogue import ModelCatalogue
 from backend.services.model_transfer import RESERVE_BYTES, ModelTransfers, Transfer, offline
+from backend.services.model_view import ModelLook, bytes_to_come, lacking, model_state, model_view
 from backend.storage.errors import translate_os
 from backend.storage.model_files import FileLook, ModelFiles
 from backend.storage.settings_kv import SettingsRepository
@@ -80,7 +81,8 @@ class ModelService:
 
     # -- looking -------------------------------------------------------------------------------------
     async def all(self) -> ModelList:
-        views = [await self._view(model) for model in self._catalogue.all()]
+        seen: dict[str, ModelLook] = {}
+        views = [await self._view(model, seen) for model in self._catalogue.all()]
         free = await asyncio.to_thread(self._files.free_bytes)
         return ModelList(data=views, free_bytes=free, reserve_bytes=RESERVE_BYTES, offline=self._offline)
 
@@ -102,11 +104,7 @@ class ModelService:
     async def to_fetch_bytes(self, model_ids: Iterable[str]) -> int:
         """Bytes that these models lack; a shared file counts once, an id that is not in the catalogue nothing."""
         models = [model for model_id in model_ids if (model := self._catalogue.get(model_id)) is not None]
-        to_come: dict[Path, int] = {}
-        for model in models:
-            folder = self._files.folder(model)
-            to_come |= {folder / look.file.path: _to_come(look) for look in await self._look(model)}
-        return sum(to_come.values())
+        return lacking([ModelLook(model, await self._look(model)) for model in models])
 
     # -- changing ------------------------------------------------------------------------------------
     async def download(self, model_id: str) -> ModelView:
@@ -232,7 +230,7 @@ class ModelService:
         for model, looks in missing.items():
             folder = self._files.folder(model)
             unproven = [look for look in looks if look.state != "unchecked"]
-            needed |= {folder / look.file.path: _to_come(look) for look in unproven}
+            needed |= {folder / look.file.path: bytes_to_come(look) for look in unproven}
             here |= {
                 folder / path: size
                 for path, size in (await self._transfers.adoptable(model, unproven)).items()
@@ -242,7 +240,7 @@ class ModelService:
         for model_id in self._running:
             other = self._model(model_id)
             for look in await self._look(other):
-                needed[self._files.folder(other) / look.file.path] = _to_come(look)
+                needed[self._files.folder(other) / look.file.path] = bytes_to_come(look)
         await self._transfers.require_room(sum(size for path, size in needed.items() if path not in here))
 
     def _launch(self, model: CatalogueModel) -> None:
@@ -317,77 +315,24 @@ class ModelService:
         except (OSError, HashingStopped) as error:
             app_logger.warning("a file of model %s could not be checked: %s", model.id, error)
 
-    async def _view(self, model: CatalogueModel) -> ModelView:
-        looks = await self._look(model)
+    async def _view(self, model: CatalogueModel, seen: dict[str, ModelLook] | None = None) -> ModelView:
+        """`seen`: what one listing has looked at already."""
+        seen = {} if seen is None else seen
+        for part in self._with_required(model):
+            if part.id not in seen:
+                seen[part.id] = ModelLook(part, await self._look(part))
+        look = seen[model.id]
         transfer = self._running[model.id][0] if model.id in self._running else None
         if transfer is None and any(
-            look.state == "unchecked" and (look.file.sha256 or look.marker) for look in looks
+            file.state == "unchecked" and (file.file.sha256 or file.marker) for file in look.files
         ):
             self._check_behind(model)
-        have = sum(
-            max(look.have_bytes, transfer.current_bytes)
-            if transfer and look.file.path == transfer.current and look.state in ("absent", "partial")
-            else look.have_bytes
-            for look in looks
+        state = model_state(
+            look.files,
+            transfer,
+            is_checked=model.id in self._checks,
+            is_paused=model.id in self._paused,
+            has_failed=model.id in self._failed,
         )
-        total = sum(_size(look) for look in looks)
-        parts = self._with_required(model)
-        speed = transfer.speed() if transfer else None
-        return ModelView(
-            id=model.id,
-            name_en=model.name_en,
-            name_zh=model.name_zh,
-            purpose=model.purpose,
-            engine=model.engine,
-            licence=model.licence,
-            licence_url=model.licence_url,
-            note=model.note,
-            requires=list(model.requires),
-            usable=all([await self.is_ready(part.id) for part in parts]),
-            to_fetch_bytes=await self.to_fetch_bytes(part.id for part in parts),
-            bytes=total,
-            state=self._state(model, looks, transfer),
-            waiting=transfer is not None and transfer.phase == "waiting",
-            downloaded_bytes=have,
-            speed_bytes_s=round(speed, 1) if speed is not None else None,
-            eta_s=round(max(0, total - have) / speed, 1) if speed else None,
-            source=transfer.source if transfer else None,
-            files=[
-                ModelFileView(
-                    path=look.file.path,
-                    bytes=_size(look),
-                    sha256=look.file.sha256 or (look.marker.sha256 if look.marker else None),
-                    state=look.state,
-                    verified_by=look.marker.by if look.state == "ready" and look.marker else None,
-                    source=look.marker.source if look.state == "ready" and look.marker else None,
-                )
-                for look in looks
-            ],
-            error=transfer.trouble if transfer else self._failed.get(model.id),
-        )
-
-    def _state(
-        self, model: CatalogueModel, looks: tuple[FileLook, ...], transfer: Transfer | None
-    ) -> ModelState:
-        if transfer is not None:
-            return "verifying" if transfer.phase == "verifying" else "downloading"
-        if model.id in self._checks:
-            return "verifying"
-        states = {look.state for look in looks}
-        if states == {"ready"}:
-            return "ready"
-        if model.id in self._failed:
-            return "failed"
-        if "damaged" in states:
-            return "damaged"
-        if model.id in self._paused or "partial" in states:
-            return "paused"
-        return "absent"
-
-
-def _to_come(look: FileLook) -> int:
-    return 0 if look.state == "ready" else max(0, look.file.expected_bytes - look.have_bytes)
-
-
-def _size(look: FileLook) -> int:
-    return look.marker.bytes if look.marker is not None else look.file.expected_bytes
+        required = [seen[part.id] for part in self._catalogue.requirements(model)]
+        return model_view(look, required, transfer, state, self._failed.get(model.id))
