@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -20,14 +21,16 @@ from backend.api.routes import install_routes
 from backend.api.stop_signals import on_stop_signal
 from backend.api.webui import install_webui
 from backend.engines.base import BaseEngineAdapter
+from backend.engines.gpu_pool import GpuDriver
 from backend.engines.speech.base import BaseSpeechEngine
 from backend.engines.worker_port import EngineWorker
 from backend.services.access import Access
 from backend.services.container import running_services
+from backend.services.gpu_fleet import WorkerMaker
 from backend.services.model_catalogue import ModelCatalogue
 from backend.services.portrait_fetch import Fetcher
 from backend.utils.clock import SystemClock
-from backend.utils.config import BUNDLE_DIR, Settings, load_settings
+from backend.utils.config import BASE_DIR, BUNDLE_DIR, Settings, load_settings
 
 
 def _stop_the_service(error: BaseException) -> None:
@@ -41,13 +44,15 @@ def create_app(
     adapters: Sequence[BaseEngineAdapter] = (),
     speech_engines: Sequence[BaseSpeechEngine] = (),
     fetcher: Fetcher | None = None,
-    workers: Mapping[str, EngineWorker] | None = None,
+    workers: Mapping[str, EngineWorker | WorkerMaker] | None = None,
     catalogue: ModelCatalogue | None = None,
+    gpu_driver: GpuDriver | None = None,
+    engines_dir: Path = BASE_DIR,
 ) -> FastAPI:
     """An app over `settings` (default: environment and .env) with `adapters` and `speech_engines` beside the built-in
     engines.
 
-    `fetcher`, `workers` and `catalogue` (of models) are seams for tests.
+    `fetcher`, `workers`, `catalogue` (of models), `gpu_driver` and `engines_dir` are seams for tests.
     """
     chosen = settings or load_settings()
     access = Access(SystemClock())
@@ -62,6 +67,8 @@ def create_app(
             fetcher=fetcher,
             workers=workers,
             catalogue=catalogue,
+            gpu_driver=gpu_driver,
+            engines_dir=engines_dir,
             on_death=_stop_the_service,
         ) as services:
             app.state.services = services

@@ -1,4 +1,4 @@
-"""What the two GPU engines share: where they are installed and how that is said. Service process side."""
+"""A GPU engine whose worker is not part of this release: what can be seen of it, and what is said. Service process side."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from backend.models.errors import EngineFailure
 class GpuEngineAdapter(BaseEngineAdapter):
     """An engine that lives in an environment of its own and is driven through a worker.
 
-    `core_dir` is the engine's folder (`wan2gp_core`, `infinitetalk_core`), `handler` the worker's
+    `core_dir` is the engine's folder (`infinitetalk_core`), `handler` the worker's
     handler file. Both are only looked at: what is missing decides the answer.
     """
 
     kind = "gpu"
-    installer = ""
 
     def __init__(self, core_dir: Path, handler: Path) -> None:
         self._core_dir = core_dir
@@ -31,7 +30,7 @@ class GpuEngineAdapter(BaseEngineAdapter):
                 "NOT_INSTALLED",
                 ErrorCode.ENGINE_NOT_INSTALLED,
                 f"{self.title} is not installed on this machine.",
-                f"Its installer, {self.installer}, comes with a later release; until then choose the draft engine.",
+                "It comes with a later release, and so does its installer; until then choose another engine.",
             )
         if not self._handler.is_file():
             return Readiness(

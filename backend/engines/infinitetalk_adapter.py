@@ -9,7 +9,6 @@ class InfiniteTalkAdapter(GpuEngineAdapter):
     """`preferred_engine: "infinitetalk"`."""
 
     title = "InfiniteTalk"
-    installer = "install_infinitetalk.bat (Windows) or install_infinitetalk.sh (Linux)"
 
     @property
     def name(self) -> str:

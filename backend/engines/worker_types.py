@@ -101,6 +101,8 @@ class TaskRequest:
     deadline_s: float
     seed: int = 0
     model: str | None = None
+    # A GPU with less memory is taken only when none has more. For the pool; the worker is not told.
+    min_vram_mib: int = 0
     # Nobody waits for it: it keeps away from the process that jobs and previews use.
     is_background: bool = False
 

@@ -11,7 +11,15 @@ from backend.models.codes import ErrorCode, JobStatus, StageName, StageState
 from backend.models.speakers import SPEAKERS, Speaker, check_pair
 
 # Models of the product document; the old spellings stay valid for ever.
-WangpModel = Literal["Wan t2v 1.3B", "Wan t2v 14B", "Hunyuan Avatar", "Wan Multitalk", "Fantasy"]
+WangpModel = Literal[
+    "Wan t2v 1.3B",
+    "Wan t2v 14B",
+    "Hunyuan Avatar",
+    "Wan Multitalk",
+    "Fantasy",
+    "InfiniteTalk (Wan2GP)",
+    "LongCat Avatar 1.5",
+]
 
 Aspect = Literal["1:1", "16:9", "9:16", "source"]
 Subtitles = Literal["file", "burn_in", "none"]

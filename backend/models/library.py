@@ -200,6 +200,19 @@ class WorkerView(WireModel):
     restarts: int
 
 
+class GpuView(WireModel):
+    """One NVIDIA GPU. `engine`: whose worker has a process on it; memory is null where the driver does not tell it."""
+
+    index: int
+    uuid: str
+    name: str
+    total_mib: int | None
+    free_mib: int | None
+    compute_capability: str | None
+    engine: str | None
+    job_id: str | None
+
+
 class DiskView(WireModel):
     free_bytes: int
     total_bytes: int
@@ -236,6 +249,7 @@ class SystemView(WireModel):
     queue: QueueView
     workers: list[WorkerView]
     engines: list[EngineView]
+    gpus: list[GpuView]
     schema_version: int
     uptime_seconds: float
 

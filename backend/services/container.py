@@ -16,26 +16,29 @@ from functools import partial
 from pathlib import Path
 
 from backend.engines.base import BaseEngineAdapter
-from backend.engines.draft_adapter import DraftAdapter
-from backend.engines.infinitetalk_adapter import InfiniteTalkAdapter
+from backend.engines.gpu_lanes import GpuLanes
+from backend.engines.gpu_pool import GpuDriver, GpuPool, NvidiaDriver
 from backend.engines.registry import EngineRegistry
 from backend.engines.speech.base import BaseSpeechEngine
-from backend.engines.wan2gp_adapter import Wan2GPAdapter
+from backend.engines.wan2gp_models import Wan2GPModels, load_wan2gp_models
 from backend.engines.worker_port import EngineWorker
-from backend.models.disk import DiskKind
 from backend.models.library import LimitsView
 from backend.services.access import Access
 from backend.services.avatar_service import AvatarService
 from backend.services.batch_service import BatchService
 from backend.services.catalog import Catalog
 from backend.services.disk_service import DiskService
+from backend.services.disk_wiring import ledger_folders, wire_retention
 from backend.services.dispatcher import Dispatcher
 from backend.services.engine_router import EngineRouter, register_engines
+from backend.services.engine_wiring import video_engines
+from backend.services.estimator import Estimator, GpuLook
 from backend.services.event_bus import EventBus
 from backend.services.event_stream import EventService
 from backend.services.failure_desk import FailureDesk
 from backend.services.file_keeper import FileKeeper
 from backend.services.finish_service import FinishService
+from backend.services.gpu_fleet import WorkerMaker, gpu_team, processes
 from backend.services.hearing import WORKER_NAME as RECOGNISER
 from backend.services.hearing import wire_hearing
 from backend.services.housekeeper import Housekeeper
@@ -47,7 +50,6 @@ from backend.services.model_wiring import wire_models
 from backend.services.openai_speech import OpenAISpeech
 from backend.services.portrait_fetch import Fetcher
 from backend.services.portrait_probe import PortraitProbe
-from backend.services.retention import Limits, Retention
 from backend.services.script_requests import ScriptService
 from backend.services.script_wiring import wire_scripts
 from backend.services.speech_engines import clone_engines
@@ -65,17 +67,17 @@ from backend.services.webhook_sender import Sender, WebhookSender
 from backend.services.webhook_service import JobWebhookSecret, WebhookService, delivery_data
 from backend.services.worker_fleet import WorkerNotes, sweep_left_overs, worker_team
 from backend.storage.migrations import MIGRATIONS
-from backend.storage.setup import DataLayout, InstanceLock, prepare_directories
+from backend.storage.setup import InstanceLock, prepare_directories
 from backend.storage.store import Store, open_store
 from backend.storage.sweep import clear_work
 from backend.utils.clock import Clock, SystemClock
-from backend.utils.config import BASE_DIR, BUNDLE_DIR, Settings
+from backend.utils.config import BASE_DIR, BUNDLE_DIR, Settings, process_environment
 from backend.utils.logger import app_logger, configure_logging
 from backend.utils.media.ffmpeg import Ffmpeg, locate_ffmpeg
 
 ASSETS_DIR = BUNDLE_DIR / "assets"
-# As on the packages of disks.
-BYTES_PER_GB = 10**9
+# With JOB_CONCURRENCY=0; what may be set by hand.
+MAX_CONCURRENCY = 16
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class Services:
     """What the HTTP layer may use."""
 
     jobs: JobService
+    estimator: Estimator
     voices: VoiceService
     enrolment: VoiceEnrolment
     speaker: VoiceSpeaker
@@ -109,14 +112,17 @@ async def running_services(
     clock: Clock | None = None,
     access: Access,
     fetcher: Fetcher | None = None,
-    workers: Mapping[str, EngineWorker] | None = None,
+    workers: Mapping[str, EngineWorker | WorkerMaker] | None = None,
     catalogue: ModelCatalogue | None = None,
+    gpu_driver: GpuDriver | None = None,
+    engines_dir: Path = BASE_DIR,
     on_death: Callable[[BaseException], None],
 ) -> AsyncIterator[Services]:
     """Everything from folders to dispatcher; undone in reverse order, whatever happens.
 
-    `adapters` and `speech_engines` are engines beside the built-in ones; `workers` (speech, draft) replace the real processes in
-    tests. `on_death` hears of a background task that died.
+    `adapters` and `speech_engines` are engines beside the built-in ones; `workers` (speech, draft, …) replace the real
+    processes in tests, and `gpu_driver` the real cards. `engines_dir`: where the folders of engines with an environment
+    of their own lie. `on_death` hears of a background task that died.
     """
     clock = clock or SystemClock()
     boot_id = f"boot-{secrets.token_hex(8)}"
@@ -144,7 +150,14 @@ async def running_services(
         catalog = Catalog(ASSETS_DIR)
         await asyncio.to_thread(catalog.load)
         binary = await asyncio.to_thread(locate_ffmpeg)
-        team = worker_team(workers or {}, settings, ffmpeg=binary, clock=clock, notes=notes)
+        gpus = GpuPool(
+            gpu_driver or NvidiaDriver(), visible=process_environment().get("CUDA_VISIBLE_DEVICES")
+        )
+        lanes = GpuLanes(gpus, await gpus.gpus(), clock)
+        given = {name: worker for name, worker in (workers or {}).items() if not callable(worker)}
+        team = worker_team(given, settings, ffmpeg=binary, clock=clock, notes=notes) | gpu_team(
+            workers or {}, settings, lanes, engines_dir=engines_dir, ffmpeg=binary, clock=clock, notes=notes
+        )
         # Together, not one after the other: a stop has 10 s for all.
         stack.push_async_callback(_stop_all, tuple(team.values()))
         for worker in team.values():
@@ -160,7 +173,7 @@ async def running_services(
             clock=clock,
             on_death=on_death,
         )
-        retention = _retention(settings, store, clock)
+        retention = wire_retention(settings, store, clock)
         models = await wire_models(settings, store, ASSETS_DIR, catalogue=catalogue, on_death=on_death)
         stack.push_async_callback(models.stop)
         voice = wire_voices(
@@ -168,14 +181,16 @@ async def running_services(
             catalog=catalog,
             files=FileKeeper(store),
             worker=team["speech"],
-            speech_engines=(*clone_engines(team, models.ready_now), *speech_engines),
+            speech_engines=(
+                *clone_engines(team, models.ready_now, base_dir=engines_dir),
+                *speech_engines,
+            ),
             clock=clock,
             cache_dir=settings.cache_dir,
             max_bytes=settings.max_audio_mib << 20,
             on_death=on_death,
         )
-        models = await wire_models(settings, store, ASSETS_DIR, catalogue=catalogue, on_death=on_death)
-        stack.push_async_callback(models.stop)
+        wan2gp = await asyncio.to_thread(load_wan2gp_models, ASSETS_DIR)
         services, dispatcher = _wire(
             settings,
             store,
@@ -185,7 +200,10 @@ async def running_services(
             models,
             Ffmpeg(binary, settings.threads),
             team,
-            adapters,
+            (*video_engines(team, models, wan2gp, gpus, engines_dir=engines_dir), *adapters),
+            lanes,
+            wan2gp,
+            gpus.gpus,
             clock,
             fetcher or Fetcher(settings.fetch_proxy),
             boot_id,
@@ -193,7 +211,9 @@ async def running_services(
             access,
             WebhookService(store=store, sender=sender, outbox=outbox, secret=secret),
             sender,
-            DiskService(store=store, layout=layout, retention=retention, folders=_folders(settings, layout)),
+            DiskService(
+                store=store, layout=layout, retention=retention, folders=ledger_folders(settings, layout)
+            ),
         )
         report = await store.jobs.reap_lost(boot_id)
         if report.requeued or report.failed or report.cancelled:
@@ -229,6 +249,9 @@ def _wire(
     ffmpeg: Ffmpeg,
     workers: dict[str, EngineWorker],
     adapters: Sequence[BaseEngineAdapter],
+    lanes: GpuLanes,
+    wan2gp: Wan2GPModels,
+    gpus: GpuLook,
     clock: Clock,
     fetcher: Fetcher,
     boot_id: str,
@@ -238,17 +261,8 @@ def _wire(
     sender: Sender,
     disk: DiskService,
 ) -> tuple[Services, Dispatcher]:
-    handlers = BUNDLE_DIR / "workers"
     registry = EngineRegistry()
-    register_engines(
-        registry,
-        (
-            InfiniteTalkAdapter(BASE_DIR / "infinitetalk_core", handlers / "infinitetalk" / "handler.py"),
-            Wan2GPAdapter(BASE_DIR / "wan2gp_core", handlers / "wan2gp" / "handler.py"),
-            DraftAdapter(workers["draft"]),
-            *adapters,
-        ),
-    )
+    register_engines(registry, adapters)
     router = EngineRouter(registry)
     files = FileKeeper(store)
     voices = voice.library
@@ -309,7 +323,8 @@ def _wire(
         store.jobs,
         executor,
         boot_id=boot_id,
-        concurrency=settings.job_concurrency or 1,
+        # One lane is a machine without a GPU, too.
+        concurrency=settings.job_concurrency or min(len(lanes.lanes), MAX_CONCURRENCY),
         clock=clock,
         on_death=on_death,
     )
@@ -328,7 +343,8 @@ def _wire(
     system = SystemService(
         store=store,
         router=router,
-        workers=tuple(workers.values()),
+        workers=processes(workers),
+        lanes=lanes,
         data_dir=settings.data_dir,
         limits=LimitsView(
             max_script_chars=settings.max_script_chars,
@@ -342,6 +358,15 @@ def _wire(
     events = EventService(store.jobs, bus)
     services = Services(
         jobs=jobs,
+        estimator=Estimator(
+            jobs=jobs,
+            router=router,
+            models=models,
+            wan2gp=wan2gp,
+            run_times=store.run_times,
+            gpus=gpus,
+            data_dir=settings.data_dir,
+        ),
         voices=voices,
         enrolment=voice.enrolment,
         speaker=voice.speaker,
@@ -365,25 +390,3 @@ def _wire(
         texts=wire_texts(store, workers["speech"], voices, files, max_chars=settings.max_script_chars),
     )
     return services, dispatcher
-
-
-def _retention(settings: Settings, store: Store, clock: Clock) -> Retention:
-    limits = Limits(settings.keep_jobs_days, settings.keep_jobs, int(settings.disk_budget_gb * BYTES_PER_GB))
-    # Their owners make again what is missing: the speech worker its clips, the service its previews.
-    caches = ((settings.cache_dir / "speech", "*.clip"), (settings.cache_dir / "previews", "*.wav"))
-    return Retention(store=store, clock=clock, limits=limits, caches=caches)
-
-
-def _folders(settings: Settings, layout: DataLayout) -> dict[DiskKind, tuple[Path, ...]]:
-    """Where the ledger looks for what has no rows."""
-    database = layout.database
-    return {
-        "checkpoints": (layout.checkpoints,),
-        "speech_cache": (layout.speech_cache,),
-        "previews": (settings.cache_dir / "previews",),
-        "models": (layout.models, settings.hf_home_dir),
-        "logs": (layout.logs,),
-        "backups": (layout.backups,),
-        "database": tuple(database.with_name(database.name + suffix) for suffix in ("", "-wal", "-shm")),
-        "work": (layout.work,),
-    }

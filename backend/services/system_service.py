@@ -10,9 +10,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from backend import __version__
+from backend.engines.gpu_lanes import GpuLanes, Lane
+from backend.engines.gpu_pool import GpuFacts
 from backend.engines.worker_port import EngineWorker
 from backend.models.codes import JobStatus
-from backend.models.library import DiskView, EngineView, LimitsView, QueueView, SystemView, WorkerView
+from backend.models.library import (
+    DiskView,
+    EngineView,
+    GpuView,
+    LimitsView,
+    QueueView,
+    SystemView,
+    WorkerView,
+)
 from backend.services.engine_router import EngineRouter
 from backend.storage.store import Store
 from backend.utils.clock import Clock
@@ -29,6 +39,7 @@ class SystemService:
         store: Store,
         router: EngineRouter,
         workers: Sequence[EngineWorker],
+        lanes: GpuLanes,
         data_dir: Path,
         limits: LimitsView,
         schema_version: int,
@@ -38,6 +49,7 @@ class SystemService:
         self._store = store
         self._router = router
         self._workers = tuple(workers)
+        self._lanes = lanes
         self._data_dir = data_dir
         self._limits = limits
         self._schema_version = schema_version
@@ -95,9 +107,14 @@ class SystemService:
             queue=await self.queue(),
             workers=[self._worker_view(worker) for worker in self._workers],
             engines=await self.engines(),
+            gpus=await self._gpus(),
             schema_version=self._schema_version,
             uptime_seconds=round(self._clock.monotonic_s() - self._started_s, 1),
         )
+
+    async def _gpus(self) -> list[GpuView]:
+        now = await self._lanes.look()
+        return [_gpu_view(lane, now.get(lane.gpu.uuid, lane.gpu)) for lane in self._lanes.lanes if lane.gpu]
 
     @staticmethod
     def _worker_view(worker: EngineWorker) -> WorkerView:
@@ -110,3 +127,17 @@ class SystemService:
             job_id=snapshot.job_id,
             restarts=snapshot.restarts,
         )
+
+
+def _gpu_view(lane: Lane, gpu: GpuFacts) -> GpuView:
+    engine = lane.living()
+    return GpuView(
+        index=gpu.index,
+        uuid=gpu.uuid,
+        name=gpu.name,
+        total_mib=gpu.total_mib,
+        free_mib=gpu.free_mib,
+        compute_capability=".".join(map(str, gpu.compute_capability)) if gpu.compute_capability else None,
+        engine=engine,
+        job_id=lane.workers[engine].snapshot().job_id if engine is not None else None,
+    )

@@ -1,4 +1,4 @@
-"""The workers of this machine: how each is started, and who is noted for the sweep. Service process."""
+"""The workers on the processor of this machine: how each is started, and who is noted for the sweep. Service process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from backend.engines.environment_probe import chosen_gpu, expected_python
 from backend.engines.process_tree import ProcessIdentity, sweep_orphans
 from backend.engines.supervisor import WorkerSupervisor
 from backend.engines.worker_lanes import WorkerLanes
@@ -17,7 +16,6 @@ from backend.engines.worker_port import EngineWorker
 from backend.engines.worker_types import WorkerSpec
 from backend.services.hearing import WORKER_NAME as RECOGNISER
 from backend.services.hearing import recogniser_python
-from backend.services.speech_engines import VOXCPM_CORE
 from backend.storage.workers import WorkersRepository
 from backend.utils.clock import Clock
 from backend.utils.config import BASE_DIR, BUNDLE_DIR, Settings, worker_environment
@@ -30,8 +28,6 @@ SPARE_IDLE_S = 60
 # Workers whose model alone is a gigabyte.
 WRITER = "writer"
 MOSS_NANO = "moss_nano"
-# Five gigabytes from a slow disk to the GPU, and the first compilation of its kernels.
-GPU_START_TIMEOUT_S = 900.0
 # All engines of speech keep what they spoke in one folder: it is bounded and swept as one.
 SPEECH_CACHE = "speech"
 
@@ -43,8 +39,6 @@ CPU_WORKERS = {
     "moss_nano": "MOSS-TTS-Nano (CPU)",
     RECOGNISER: "Recogniser",
 }
-# The same for engines with an environment of their own: title and the folder that the installer fills.
-GPU_WORKERS = {"voxcpm": ("VoxCPM2", VOXCPM_CORE)}
 
 
 class WorkerNotes:
@@ -102,14 +96,11 @@ async def sweep_left_overs(workers: WorkersRepository, boot_id: str) -> None:
 def worker_team(
     given: Mapping[str, EngineWorker], settings: Settings, *, ffmpeg: Path, clock: Clock, notes: WorkerNotes
 ) -> dict[str, EngineWorker]:
-    """All workers by name, not started; those that are `given` (twins, in tests) in the place of real ones."""
+    """The workers on the processor by name, not started; those that are `given` (twins, in tests) in the place of real ones."""
     team = dict(given)
     for name, title in CPU_WORKERS.items():
         if name not in team:
             team[name] = cpu_worker(name, title, settings, ffmpeg=ffmpeg, clock=clock, notes=notes)
-    for name, (title, core) in GPU_WORKERS.items():
-        if name not in team:
-            team[name] = gpu_worker(name, title, BASE_DIR / core, settings, clock=clock, notes=notes)
     return team
 
 
@@ -148,38 +139,3 @@ def cpu_worker(
     spare_spec = replace(spec, idle_unload_s=min(SPARE_IDLE_S, settings.worker_idle_unload_s or SPARE_IDLE_S))
     spare = WorkerSupervisor(spare_spec, log=worker_logger, clock=clock, observer=notes)
     return WorkerLanes(main, spare)
-
-
-def gpu_worker(
-    name: str, title: str, core_dir: Path, settings: Settings, *, clock: Clock, notes: WorkerNotes
-) -> EngineWorker:
-    """A worker in an environment of its own below `core_dir`; nobody asks it before that is there.
-
-    It goes soon when it has nothing to do: the GPU's memory belongs to the engine that works.
-    """
-    extra = {
-        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # the numbers of nvidia-smi
-        "HF_HUB_OFFLINE": "1",  # weights come from the model service, never by the way
-        "TOKENIZERS_PARALLELISM": "false",
-        "TQDM_DISABLE": "1",  # its bars would fill the log
-    }
-    environment = worker_environment(settings)
-    gpu = chosen_gpu(core_dir)
-    if gpu is not None and "CUDA_VISIBLE_DEVICES" not in environment:
-        extra["CUDA_VISIBLE_DEVICES"] = str(gpu)
-    spec = WorkerSpec(
-        name=name,
-        title=title,
-        python=expected_python(core_dir),
-        handler=f"workers.{name}.handler",
-        host_script=BUNDLE_DIR / "workers" / "host.py",
-        work_dir=settings.work_dir,
-        models_dir=settings.models_dir,
-        cache_dir=settings.cache_dir / SPEECH_CACHE,
-        options={"assets_dir": str(BUNDLE_DIR / "assets")},
-        env=environment,
-        extra_env=extra,
-        start_timeout_s=GPU_START_TIMEOUT_S,
-        idle_unload_s=min(SPARE_IDLE_S, settings.worker_idle_unload_s or SPARE_IDLE_S),
-    )
-    return WorkerSupervisor(spec, log=worker_logger, clock=clock, observer=notes)

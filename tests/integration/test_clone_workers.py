@@ -19,9 +19,11 @@ from backend.engines.speech.voxcpm import VoxCpmSpeechEngine
 from backend.engines.worker_port import EngineWorker
 from backend.models.codes import ErrorCode
 from backend.models.errors import EngineFailure, JobCancelled
-from backend.services.worker_fleet import cpu_worker, gpu_worker
+from backend.services.gpu_fleet import GPU_ENGINES, gpu_worker
+from backend.services.worker_fleet import cpu_worker
 from backend.utils.clock import SystemClock
 from backend.utils.config import Settings, load_settings
+from backend.utils.media.ffmpeg import locate_ffmpeg
 from installer.state import InstallState, write_state
 from tests.support.speech_task import write_reference
 from tests.support.tiny_moss import write_tiny_moss
@@ -80,7 +82,10 @@ async def voxcpm_in(core: Path, settings: Settings) -> tuple[BaseSpeechEngine, E
     folder.mkdir(parents=True)
     for name in voxcpm_model.FILES:
         (folder / name).write_text("{}", "utf-8")
-    worker = gpu_worker("voxcpm", "VoxCPM2", core, settings, clock=SystemClock(), notes=Notes())  # type: ignore[arg-type]
+    (voxcpm,) = (engine for engine in GPU_ENGINES if engine.name == "voxcpm")
+    worker = gpu_worker(
+        voxcpm, core, settings, None, ffmpeg=locate_ffmpeg(), clock=SystemClock(), notes=Notes()
+    )
     await worker.start()
     return VoxCpmSpeechEngine(worker, core_dir=core, has_weights=lambda: True), worker
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,15 @@ from typing import Any
 import httpx
 
 from backend.engines.base import BaseEngineAdapter
+from backend.engines.gpu_pool import GpuFacts
 from backend.engines.speech.base import BaseSpeechEngine
 from backend.engines.worker_port import EngineWorker
 from backend.main import create_app
+from backend.services.gpu_fleet import WorkerMaker
 from backend.services.model_catalogue import ModelCatalogue
 from backend.services.portrait_fetch import Fetcher
 from backend.utils.config import Settings, load_settings
+from tests.support.twin_gpus import TwinDriver
 from tests.support.twin_worker import TwinWorker
 
 BASE_URL = "http://127.0.0.1:8000"
@@ -42,6 +45,8 @@ class Studio:
         return str(answer.json()["job_id"])
 
     async def view(self, job_id: str) -> dict[str, Any]:
+        # A socket would give the loop a turn; a call in memory that is answered from what is kept does not.
+        await asyncio.sleep(0)
         answer = await self.http.get(f"/api/jobs/{job_id}")
         assert answer.status_code == 200, answer.text
         body: dict[str, Any] = answer.json()
@@ -87,9 +92,15 @@ async def running_studio(
     fetcher: Fetcher | None = None,
     catalogue: ModelCatalogue | None = None,
     recogniser: EngineWorker | None = None,
+    workers: Mapping[str, EngineWorker | WorkerMaker] | None = None,
+    gpus: Sequence[GpuFacts] = (),
+    engines_dir: Path | None = None,
     **changes: Any,
 ) -> AsyncIterator[Studio]:
-    """Start the service over `folder`, stop it at the end."""
+    """Start the service over `folder`, stop it at the end.
+
+    The machine has the `gpus` that are given and no others, and no engine is installed but what lies in `engines_dir`.
+    """
     settings = settings_in(folder, **changes)
     speech, draft = TwinWorker("speech"), TwinWorker("draft")
     app = create_app(
@@ -97,8 +108,15 @@ async def running_studio(
         adapters=adapters,
         speech_engines=speech_engines,
         fetcher=fetcher,
-        workers={"speech": speech, "draft": draft, **({"listen": recogniser} if recogniser else {})},
+        workers={
+            "speech": speech,
+            "draft": draft,
+            **({"listen": recogniser} if recogniser else {}),
+            **(workers or {}),
+        },
         catalogue=catalogue,
+        gpu_driver=TwinDriver(gpus),
+        engines_dir=engines_dir or folder / "engines",
     )
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with (

@@ -90,6 +90,8 @@ class BaseSpeechEngine(ABC):
     is_clone: bool
     # Of zh, en, ja: what the product's scripts are written in.
     languages: frozenset[str]
+    # Whether it speaks on the GPU: no engine for the picture is then made ready beside it.
+    uses_gpu: bool = False
     # SPDX names of code and weights.
     licence: str
     # What a user must be told before using it, if anything.

@@ -23,6 +23,7 @@ class VoxCpmSpeechEngine(CloneSpeechEngine):
     licence = "Apache-2.0"
     model_id = "voxcpm2"
     model_title = "VoxCPM2"
+    uses_gpu = True
 
     def __init__(self, worker: EngineWorker, *, core_dir: Path, has_weights: Callable[[], bool]) -> None:
         super().__init__(worker, has_weights=has_weights)
