@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workers.handler import Task, TaskContext
+from workers.handler import Task, TaskContext, TaskError
 from workers.wan2gp import parts
 from workers.wan2gp.checkpoints import Continued, Fingerprints, KeptParts, folder_of
 from workers.wan2gp.generation import generate
 from workers.wan2gp.inputs import facts_of, on_rung
-from workers.wan2gp.join import join
+from workers.wan2gp.join import MISSING_ALLOWED, join
 from workers.wan2gp.media import VideoInfo, probe_video
 from workers.wan2gp.parts import Facts, Part, Plan
 from workers.wan2gp.previews import PREVIEW_NAME
@@ -170,8 +170,14 @@ class _Making:
             on_step=self._on_step,
             preview=self._work / PREVIEW_NAME,
         )
-        # Looked at before it is kept: a file that cannot be played must not be found again by the next attempt.
-        probe_video(made, ffmpeg=self._setting.ffmpeg, check=self._context.raise_if_cancelled)
+        # Looked at before it is kept: what cannot be played or is too short must not be found by the next attempt.
+        info = probe_video(made, ffmpeg=self._setting.ffmpeg, check=self._context.raise_if_cancelled)
+        if part.lead + part.frames - info.frames > MISSING_ALLOWED:
+            raise TaskError(
+                "no_output",
+                f"Part {part.index + 1} of the video is shorter than its speech. Start the job again.",
+                detail=f"{info.frames} of {part.lead + part.frames} frames",
+            )
         return self._kept.keep(self._fingerprint(part), made)
 
     def _fingerprint(self, part: Part) -> str:
