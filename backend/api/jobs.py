@@ -12,6 +12,7 @@ from backend.api.downloads import is_unchanged, send_file
 from backend.api.errors import BODY_STATUSES, problems
 from backend.api.plain_route import PlainRoute
 from backend.models.codes import ErrorCode, JobStatus
+from backend.models.estimate import JobEstimate
 from backend.models.job import JobCreate, JobCreated, JobPage, JobView, PriorityPatch, RetryRequest
 from backend.services.job_service import Download
 
@@ -53,6 +54,22 @@ def _tell_created(response: Response, created: JobCreated, *, replayed: bool) ->
     response.headers["Location"] = f"/api/jobs/{created.job_id}"
     if replayed:
         response.headers["Idempotent-Replayed"] = "true"
+
+
+# Before /{job_id}: "estimate" is no id.
+@router.post(
+    "/estimate",
+    responses=problems(
+        ErrorCode.VOICE_NOT_FOUND,
+        ErrorCode.AVATAR_NOT_FOUND,
+        ErrorCode.FETCH_REFUSED,
+        ErrorCode.ENGINE_NOT_INSTALLED,
+        statuses=BODY_STATUSES,
+    ),
+)
+async def estimate_job(services: ServicesDep, body: JobCreate) -> JobEstimate:
+    """What this job would take: whether it fits, memory, disk, minutes. Nothing is stored."""
+    return await services.estimator.estimate(body)
 
 
 @router.get("")
