@@ -12,18 +12,13 @@ from pathlib import Path
 from backend.engines.speech.base import BaseSpeechEngine
 from backend.engines.speech.moss_nano import MossNanoSpeechEngine
 from backend.engines.speech.voxcpm import VoxCpmSpeechEngine
-from backend.engines.speech.wan2gp import (
-    WORKER,
-    Wan2GPSpeechEngine,
-    load_voice_facts,
-    wan2gp_environment,
-)
+from backend.engines.speech.wan2gp import WORKER, Wan2GPSpeechEngine, load_voice_facts
+from backend.engines.wan2gp_home import WAN2GP_CORE, environment_readiness
 from backend.engines.worker_port import EngineWorker
 from backend.utils.config import BASE_DIR, BUNDLE_DIR
 
-# Folders of the project in which the installers put the environments.
+# Folder of the project in which the installer puts the environment.
 VOXCPM_CORE = "voxcpm_core"
-WAN2GP_CORE = "wan2gp_core"
 
 
 def clone_engines(
@@ -54,7 +49,7 @@ def _wan2gp_engines(
         return ()
     return tuple(
         Wan2GPSpeechEngine(
-            worker, facts, environment=partial(wan2gp_environment, core_dir), has_weights=has_weights
+            worker, facts, environment=partial(environment_readiness, core_dir), has_weights=has_weights
         )
         for facts in load_voice_facts(BUNDLE_DIR / "assets")
     )

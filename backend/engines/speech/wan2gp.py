@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from backend.engines.base import READY, Readiness
-from backend.engines.environment_probe import environment_python, is_installation_whole
+from backend.engines.base import Readiness
 from backend.engines.speech.base import SpeechOrder
 from backend.engines.speech.clone import CLONE_DISCLOSURE, CloneSpeechEngine
 from backend.engines.speech.worker_engine import Speaker, WorkerSpeechEngine
@@ -19,13 +18,10 @@ from backend.engines.worker_port import EngineWorker
 from backend.models.codes import ErrorCode
 
 WORKER = "wan2gp"
-INSTALLER = "install_wan2gp.sh (Linux) or install_wan2gp.bat (Windows)"
 FILE = Path("wan2gp") / "voices.json"
 WANGP_DISCLOSURE = (
     "Powered by WanGP (github.com/deepbeepmeep/Wan2GP), WanGP Community License 2.0, installed separately."
 )
-# The module of upstream that says: this is its folder.
-_UPSTREAM = "wgp.py"
 
 
 @dataclass(frozen=True)
@@ -63,27 +59,10 @@ def load_voice_facts(assets_dir: Path) -> tuple[VoiceFacts, ...]:
         raise ValueError(f"assets/{FILE.as_posix()} is damaged: {error!r}") from error
 
 
-def wan2gp_environment(core_dir: Path) -> Readiness:
-    """Whether Wan2GP is installed in `core_dir`; looks at files only."""
-    if environment_python(core_dir) is None or not (core_dir / _UPSTREAM).is_file():
-        return Readiness(
-            "NOT_INSTALLED",
-            ErrorCode.ENGINE_NOT_INSTALLED,
-            "Wan2GP is not installed on this computer.",
-            f"Run {INSTALLER} in the project folder. It needs an NVIDIA GPU.",
-        )
-    if not is_installation_whole(core_dir):
-        return Readiness(
-            "NOT_INSTALLED",
-            ErrorCode.ENGINE_NOT_INSTALLED,
-            "The installation of Wan2GP is not finished.",
-            f"Run {INSTALLER} again; it goes on where it stopped.",
-        )
-    return READY
-
-
 class Wan2GPSpeechEngine(CloneSpeechEngine):
     """One model of Wan2GP."""
+
+    uses_gpu = True
 
     def __init__(
         self,
@@ -122,9 +101,12 @@ class Wan2GPSpeechEngine(CloneSpeechEngine):
             )
         return WorkerSpeechEngine.readiness(self)
 
+    async def warm(self) -> None:
+        """Nothing: importing upstream takes half a minute of the GPU's one lane, and the weights come with the task."""
+
     def speaker(self, order: SpeechOrder, work_dir: Path) -> Speaker:
         """The sample, its transcript, and which model speaks."""
-        return replace(super().speaker(order, work_dir), params={"model": self.name})
+        return replace(super().speaker(order, work_dir), params={"model": self.name}, model=self.name)
 
     def _missing(self) -> list[str]:
         return [model for model in self._catalogue if not self._has(model)]

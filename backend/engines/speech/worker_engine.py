@@ -25,12 +25,13 @@ from backend.utils.clock import iso_from_ms
 @dataclass(frozen=True)
 class Speaker:
     """Who speaks, as the worker is told: input files, parameters, files to be written first, and what the result
-    may be called."""
+    may be called. `model`: which of a worker's models, so that it goes where that one is loaded."""
 
     manner: Manner
     inputs: dict[str, Path] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
     texts: dict[Path, str] = field(default_factory=dict)
+    model: str | None = None
 
 
 class WorkerSpeechEngine(BaseSpeechEngine):
@@ -82,6 +83,7 @@ class WorkerSpeechEngine(BaseSpeechEngine):
                 job_id=job_id,
                 attempt=attempt,
                 task="speech",
+                model=speaker.model,
                 inputs={"script": script, **speaker.inputs},
                 params={
                     **speaker.params,
