@@ -55,9 +55,11 @@ async def studio_with(folder: Path, hub: OddHub, **changes: Any) -> AsyncIterato
         yield studio
 
 
-async def when(studio: Studio, is_so: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+async def when(
+    studio: Studio, is_so: Callable[[dict[str, Any]], Any], model_id: str = "example"
+) -> dict[str, Any]:
     for _ in range(3000):
-        view: dict[str, Any] = (await studio.http.get("/api/models/example")).json()
+        view: dict[str, Any] = (await studio.http.get(f"/api/models/{model_id}")).json()
         if is_so(view):
             return view
         await asyncio.sleep(0.01)
@@ -118,6 +120,36 @@ async def test_problems_have_their_codes(hub: OddHub, tmp_path: Path) -> None:
                 assert answer.status_code in (404, 405), (method, odd)
                 assert answer.json()["code"] in ("model_not_found", "validation_failed")
     assert hub.seen == []
+
+
+async def test_one_click_brings_what_a_model_requires_and_that_stays_as_long_as_it(
+    hub: OddHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_transfer, "RESERVE_BYTES", 0)
+    own = b"its own" * 100
+    hub.files["/owner/name/resolve/v1/own.bin"] = own
+    needing = {
+        **ENTRY,
+        "id": "needing",
+        "requires": ["example"],
+        "files": [{"path": "own.bin", "about_bytes": 1000, "sha256": None}],
+    }
+    catalogue = ModelCatalogue([CatalogueModel.model_validate(entry) for entry in (ENTRY, needing)])
+    async with running_studio(tmp_path, catalogue=catalogue, hf_endpoint=hub.url) as studio:
+        http = studio.http
+        before = (await http.get("/api/models/needing")).json()
+        assert (before["requires"], before["usable"], before["to_fetch_bytes"]) == (
+            ["example"],
+            False,
+            len(DATA) + 1000,
+        )
+        assert (await http.post("/api/models/needing/resume")).status_code == 202
+        await when(studio, lambda view: view["usable"], "needing")
+        assert (await http.get("/api/models/example")).json()["state"] == "ready"
+        refused = await http.delete("/api/models/example")
+        assert (refused.status_code, refused.json()["code"]) == (409, "not_ready")
+        assert (await http.delete("/api/models/needing")).json()["state"] == "absent"
+        assert (await http.delete("/api/models/example")).json()["state"] == "absent"
 
 
 async def test_a_model_that_does_not_fit_is_refused(
