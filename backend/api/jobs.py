@@ -171,6 +171,18 @@ async def _send(request: Request, file: Download, *, inline: bool) -> Response:
     )
 
 
+@router.get(
+    "/{job_id}/preview",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}, **problems(*_LOOKED_UP, ErrorCode.NOT_READY)},
+)
+async def get_preview(services: ServicesDep, job_id: str) -> Response:
+    """A small picture of what is being made, while an engine leaves one."""
+    # Another one comes in two seconds: nobody keeps it.
+    headers = {"Cache-Control": "no-store"}
+    return Response(await services.jobs.preview(job_id), media_type="image/jpeg", headers=headers)
+
+
 # HEAD: `curl -I` and some players ask for the size first.
 @router.head("/{job_id}/result", include_in_schema=False, response_class=FileResponse)
 @router.get(

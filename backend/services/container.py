@@ -42,6 +42,7 @@ from backend.services.gpu_fleet import WorkerMaker, gpu_team, processes
 from backend.services.hearing import WORKER_NAME as RECOGNISER
 from backend.services.hearing import wire_hearing
 from backend.services.housekeeper import Housekeeper
+from backend.services.job_preview import JobPreviews
 from backend.services.job_service import JobService
 from backend.services.local_executor import LocalExecutor
 from backend.services.model_catalogue import ModelCatalogue
@@ -50,6 +51,7 @@ from backend.services.model_wiring import wire_models
 from backend.services.openai_speech import OpenAISpeech
 from backend.services.portrait_fetch import Fetcher
 from backend.services.portrait_probe import PortraitProbe
+from backend.services.run_learning import RunLearning
 from backend.services.script_requests import ScriptService
 from backend.services.script_wiring import wire_scripts
 from backend.services.speech_engines import clone_engines
@@ -298,6 +300,8 @@ def _wire(
         ),
         finish=FinishService(ffmpeg, ASSETS_DIR),
         checkpoints=store.checkpoints,
+        learning=RunLearning(store.run_times),
+        clock=clock,
         deadline_s=settings.job_deadline_s,
     )
     executor = LocalExecutor(
@@ -335,6 +339,7 @@ def _wire(
         voices=voices,
         avatars=avatars,
         files=files,
+        previews=JobPreviews(settings.work_dir),
         max_script_chars=settings.max_script_chars,
         check_webhook=sender.check,
         on_cancel=dispatcher.cancel,

@@ -17,6 +17,7 @@ from backend.services.avatar_service import AvatarService
 from backend.services.catalog import stable_seed
 from backend.services.engine_router import AUTO, EngineRouter
 from backend.services.file_keeper import FileKeeper
+from backend.services.job_preview import JobPreviews
 from backend.services.job_view import PUBLIC_ARTIFACTS, wire_view
 from backend.services.script_service import check_script, check_speakable
 from backend.services.script_turns import without_names
@@ -60,6 +61,7 @@ class JobService:
         voices: VoiceService,
         avatars: AvatarService,
         files: FileKeeper,
+        previews: JobPreviews,
         max_script_chars: int,
         check_webhook: Callable[[str], None],
         on_cancel: Callable[[str], None],
@@ -70,6 +72,7 @@ class JobService:
         self._voices = voices
         self._avatars = avatars
         self._files = files
+        self._previews = previews
         self._max_script_chars = max_script_chars
         self._check_webhook = check_webhook
         self._on_cancel = on_cancel
@@ -193,6 +196,17 @@ class JobService:
         )
         views = [wire_view(await self._store.jobs.get_view(job.job_id)) for job in found.jobs]
         return JobPage(data=views, has_more=found.next_cursor is not None, next_cursor=found.next_cursor)
+
+    async def preview(self, job_id: str) -> bytes:
+        """A JPEG of the picture that is being made. Raises `not_ready` while there is none."""
+        data = await self._previews.read(await self._live(job_id))
+        if data is None:
+            raise RequestError(
+                ErrorCode.NOT_READY,
+                "There is no preview of this job at the moment.",
+                hint="Ask again while its picture is made; engines on the processor leave none.",
+            )
+        return data
 
     # -- change ------------------------------------------------------------------------------------
     async def cancel(self, job_id: str) -> JobView:

@@ -21,6 +21,7 @@ from backend.services.engine_router import DRAFT_ENGINES, EngineRouter
 from backend.services.executor import RunningJob
 from backend.services.failure_desk import FailureDesk
 from backend.services.job_notices import notices
+from backend.services.job_preview import attempt_dir
 from backend.services.job_progress import SPANS, StageProgress
 from backend.services.ladder import ladder_of
 from backend.services.quiet import QuietTimes
@@ -143,9 +144,8 @@ class LocalExecutor:
             f"The engine {view.job.selected_engine} is no longer registered."
         )
         await self._store.begin_attempt(fence, StageName.VIDEO, view.job.selected_engine)
-        failure = EngineFailure(
-            ErrorCode.ENGINE_NOT_INSTALLED, reason, hint=readiness.fix if readiness else None
-        )
+        code = (readiness.code if readiness else None) or ErrorCode.ENGINE_NOT_INSTALLED
+        failure = EngineFailure(code, reason, hint=readiness.fix if readiness else None)
         await self._settle(fence, StageName.VIDEO, failure, outcome=AttemptOutcome.SKIPPED)
         return True
 
@@ -157,11 +157,11 @@ class LocalExecutor:
         engine = await self._engine_of(view, request, stage)
         if engine is not None:
             await self._store.begin_attempt(fence, stage, engine, detail=self._change(view, request, stage))
-        work_dir = self._job_dir(fence) / f"{stage}-{fence.attempt}"
+        work_dir = attempt_dir(self._work_dir, fence.job_id, stage, fence.attempt)
         await asyncio.to_thread(_fresh_dir, work_dir)
         progress = self._progress(fence, view, stage)
         given = StageInput(view, request, fence.attempt, work_dir, progress.report, running.cancel.is_set)
-        async with self._warming(view, stage):
+        async with self._warming(view, stage, engine):
             output = await self._dispatch(stage, view, given, engine)
         await progress.settle()
         if running.cancel.is_set():
@@ -188,10 +188,15 @@ class LocalExecutor:
         return await self._stages.video(given, adapter)
 
     @contextlib.asynccontextmanager
-    async def _warming(self, view: JobView, stage: StageName) -> AsyncIterator[None]:
-        """While the speech is made, the engine that comes next may load its models."""
+    async def _warming(self, view: JobView, stage: StageName, engine: str | None) -> AsyncIterator[None]:
+        """While the speech is made by `engine`, the one that comes next may load its models."""
         adapter = self._router.adapter(view.job.selected_engine)
-        if stage is not StageName.SPEECH or adapter is None:
+        speaker = self._speech_router.engine(engine) if engine is not None else None
+        # Beside an engine of speech that needs the GPU, another one would only take it away.
+        is_gpu_taken = (
+            adapter is not None and adapter.kind == "gpu" and speaker is not None and speaker.uses_gpu
+        )
+        if stage is not StageName.SPEECH or adapter is None or is_gpu_taken:
             yield
             return
         warming = asyncio.create_task(_warm(adapter), name=f"warm-{adapter.name}")

@@ -22,6 +22,7 @@ from backend.services.engine_router import DRAFT_ENGINES
 from backend.services.file_keeper import FileKeeper
 from backend.services.finish_service import FinishService
 from backend.services.ladder import ladder_of, request_settings
+from backend.services.run_learning import RunLearning
 from backend.services.script_stage import ScriptStage
 from backend.services.speech_router import SpeechPlan
 from backend.services.speech_stage import MANNERS_KEY, SpeechStage, spoken_by
@@ -36,6 +37,7 @@ from backend.services.stage_io import (
     artifact_path,
 )
 from backend.storage.checkpoints import Checkpoints
+from backend.utils.clock import Clock
 
 # An adapter that ignores its deadline is stopped this long after it, s.
 DEADLINE_GRACE_S = 30.0
@@ -53,6 +55,8 @@ class StageRunner:
         speech: SpeechStage,
         finish: FinishService,
         checkpoints: Checkpoints,
+        learning: RunLearning,
+        clock: Clock,
         deadline_s: float,
     ) -> None:
         self._files = files
@@ -61,6 +65,8 @@ class StageRunner:
         self._speech = speech
         self._finish = finish
         self._checkpoints = checkpoints
+        self._learning = learning
+        self._clock = clock
         self._deadline_s = deadline_s
 
     # -- script ------------------------------------------------------------------------------------
@@ -85,12 +91,15 @@ class StageRunner:
         output_path = given.work_dir / SILENT_FILE
         given.report(None, f"Generating frames with {adapter.title or adapter.name}")
         timings = view.artifact(TIMINGS_FILE)
+        audio_path = self._path(view, AUDIO_FILE)
+        ran: dict[str, Any] = {}
+        begun_s = self._clock.monotonic_s()
         work = adapter.process_job(
             job_id,
             request.voice_id,
             request.avatar_url,
             await self._speech.text(view),
-            audio_path=self._path(view, AUDIO_FILE),
+            audio_path=audio_path,
             avatar_path=await self._portrait(view, request),
             output_path=output_path,
             settings={
@@ -105,6 +114,7 @@ class StageRunner:
                 "attempt": given.attempt,
                 "work_dir": given.work_dir,
                 "deadline_s": self._deadline_s,
+                "ran": ran,
             },
             report=given.report,
             cancelled=given.cancelled,
@@ -116,6 +126,13 @@ class StageRunner:
                 f"The engine {adapter.name} ended without leaving a video.",
                 hint="Try again; if it happens each time, choose another engine.",
             )
+        await self._learning.note(
+            engine=adapter.name,
+            resolution=request.output.resolution,
+            audio=audio_path,
+            wall_s=self._clock.monotonic_s() - begun_s,
+            ran=ran,
+        )
         return StageOutput(((SILENT_FILE, await self._files.keep(job_id, SILENT_FILE, output_path)),))
 
     async def _portrait(self, view: JobView, request: JobCreate) -> Path:
