@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from tests.media_samples import FFMPEG
+
 FIXTURE = Path(__file__).resolve().parents[1] / "fixtures" / "wan2gp"
 
 
@@ -16,6 +18,11 @@ class FakeWan2GP:
     def __init__(self, root: Path) -> None:
         self.root = root
         shutil.copytree(FIXTURE / "upstream", root, ignore=shutil.ignore_patterns("__pycache__"))
+        # Where the installer lays them; the stand-in itself never starts ffprobe.
+        tools = root / "python_env" / "tools"
+        tools.mkdir(parents=True)
+        for name in ("ffmpeg", "ffprobe"):
+            (tools / name).symlink_to(FFMPEG.binary)
 
     def behave(self, *rules: dict[str, Any], **scenario: Any) -> None:
         """What the next tasks meet; see fakery/scenario.py. Counts of earlier rules are forgotten."""
