@@ -20,12 +20,14 @@ import { defaultAvatar, Portraits } from "./ui/portraits.js";
 import { asProblem, problemBox } from "./ui/problem.js";
 import { showQueue, startQueueStrip } from "./ui/queue-strip.js";
 import { ScriptEditor } from "./ui/script-editor.js";
+import { Speakers } from "./ui/speakers.js";
 import { Stage } from "./ui/stage.js";
 import { defaultVoice, Voices } from "./ui/voices.js";
 
 /** @type {[string, CustomElementConstructor][]} */
 const ELEMENTS = [
   ["aio-portraits", Portraits],
+  ["aio-speakers", Speakers],
   ["aio-voices", Voices],
   ["aio-script", ScriptEditor],
   ["aio-options", Options],
@@ -48,11 +50,12 @@ function watchConnection(feed) {
 /** Keep choices that still exist; a new user starts with a portrait and a voice already chosen. */
 function settleChoices() {
   if (library.avatars.length && !library.avatar(form.value.avatarId)) {
-    form.set({ avatarId: defaultAvatar()?.avatar_id ?? null, faceIndex: null });
+    form.set({ avatarId: defaultAvatar()?.avatar_id ?? null, faceIndex: null, faceA: null, faceB: null });
   }
   if (library.voices.length && !library.voice(form.value.voiceId)) {
     form.set({ voiceId: defaultVoice()?.voice_id ?? null });
   }
+  if (library.voices.length && form.value.voiceIdB && !library.voice(form.value.voiceIdB)) form.set({ voiceIdB: null });
 }
 
 /** What the service says of itself. The first question that needs the key, where there is one. */

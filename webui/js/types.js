@@ -18,6 +18,7 @@
  * @property {string} outcome
  * @property {string|null} code
  * @property {string|null} detail
+ * @property {string|null} [change]  what was different in this try
  *
  * @typedef {object} Job
  * @property {string} job_id
@@ -39,6 +40,7 @@
  * @property {string} title
  * @property {string} script_input
  * @property {string} voice_id
+ * @property {{name: string, voice_id: string, face: {x: number, y: number, w: number, h: number}|null}[]} [speakers]
  * @property {string} avatar_url
  * @property {{speed: number, pause_ms: number, language: string, pitch?: number}} voice_settings
  * @property {string|null} speech_engine
@@ -147,6 +149,8 @@
  * @property {number} bytes
  * @property {"absent"|"downloading"|"paused"|"verifying"|"ready"|"damaged"|"failed"} state
  * @property {boolean} waiting
+ * @property {string[]} [requires]  others that a download brings along
+ * @property {string} [note]  English
  * @property {number} downloaded_bytes
  * @property {number|null} speed_bytes_s
  * @property {number|null} eta_s
@@ -185,6 +189,24 @@
  * @property {string|null} reason
  * @property {string|null} fix
  * @property {string|null} disclosure
+ * @property {WangpModel[]} [models]  of Wan2GP
+ *
+ * @typedef {object} WangpModel
+ * @property {string} name
+ * @property {"speech"|"text"} drive
+ * @property {number} speakers
+ * @property {boolean} ready
+ *
+ * @typedef {object} Estimate
+ * @property {boolean|null} fits
+ * @property {string} engine
+ * @property {string|null} wangp_model
+ * @property {{code: string, message: string}[]} reasons
+ * @property {number|null} vram_needed_mib
+ * @property {number} speech_seconds
+ * @property {number|null} minutes
+ * @property {"measured"|"table"|null} basis
+ * @property {string[]} missing_models
  *
  * @typedef {object} Limits
  * @property {number} max_script_chars

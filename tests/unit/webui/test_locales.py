@@ -8,9 +8,7 @@ from typing import get_args
 import pytest
 
 from backend.engines.draft_adapter import DraftAdapter
-from backend.engines.infinitetalk_adapter import InfiniteTalkAdapter
 from backend.engines.speech.builtin import BUILTIN
-from backend.engines.wan2gp_adapter import Wan2GPAdapter
 from backend.models.codes import ErrorCode, JobStatus, StageName, StageState
 from backend.models.library import MatchView, SimilarityView
 from backend.models.model import ModelState
@@ -52,6 +50,7 @@ COMPUTED = {
     "voices.": {"female", "male"},
     "voices.group_": {"zh", "en", "ja", "own"},
     "script.example_": {"zh", "en", "ja"},
+    "script.dialogue_": {"zh", "en", "ja"},
     "finding.": FINDINGS,
     "finding_fix.": FINDINGS,
     "similarity.badge_": set(get_args(SimilarityView.model_fields["badge"].annotation)),
@@ -123,11 +122,17 @@ def test_every_error_code_has_a_cause_and_a_fix_in_sentences(name: str, code: st
         assert TABLES[name][f"error.{code}.{part}"].endswith(end)
 
 
-def test_every_engine_names_its_own_installer() -> None:
+def test_every_installer_that_the_page_names_is_there_or_is_said_to_come_later() -> None:
     wording = code_of(WEBUI / "js" / "ui" / "wording.js")
-    for adapter in (InfiniteTalkAdapter, Wan2GPAdapter):
-        for file_name in re.findall(r"\S+\.(?:bat|sh)", adapter.installer):
-            assert f'"{file_name.rsplit(".", 1)[0]}"' in wording
+    installers = dict(re.findall(r'(\w+): "(install_\w+)"', wording))
+    later = set(re.findall(r'"(\w+)"', re.findall(r"LATER = new Set\(\[(.*?)\]\)", wording)[0]))
+    assert {"wan2gp", "infinitetalk"} <= installers.keys() >= later
+    there = {
+        engine
+        for engine, name in installers.items()
+        if all((WEBUI.parent / f"{name}.{ending}").is_file() for ending in ("bat", "sh"))
+    }
+    assert there == installers.keys() - later
 
 
 def test_every_engine_of_ours_has_a_name_in_each_language() -> None:
@@ -153,6 +158,7 @@ def test_chinese_is_translated() -> None:
     same_everywhere = {
         "app.name",
         "script.example_en",
+        "script.dialogue_en",
         "options.aspect_square",
         "options.aspect_tall",
         "options.aspect_wide",

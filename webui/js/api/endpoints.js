@@ -30,6 +30,9 @@ export const getJob = (id) => request(jobPath(id));
 export const createJob = (body, key) =>
   request("/api/jobs", { method: "POST", json: body, headers: { "Idempotency-Key": key } });
 
+/** What a job would take; nothing is made. @param {object} body @returns {Promise<import("../types.js").Estimate>} */
+export const estimateJob = (body) => request("/api/jobs/estimate", { method: "POST", json: body });
+
 /** @param {string} id @returns {Promise<Job>} */
 export const cancelJob = (id) => request(`${jobPath(id)}/cancel`, { method: "POST" });
 

@@ -12,6 +12,11 @@ import { library } from "./library.js";
  * @property {string|null} avatarId
  * @property {number|null} faceIndex  null: the face the service chose
  * @property {string|null} voiceId
+ * @property {boolean} twoSpeakers  a conversation: the portrait's two faces each have a voice
+ * @property {string} speaking  "A" or "B": whose voice and face are being chosen
+ * @property {string|null} voiceIdB
+ * @property {number|null} faceA  null: the left one of the two first faces
+ * @property {number|null} faceB
  * @property {string} script
  * @property {string} title
  * @property {string} aspect
@@ -34,6 +39,11 @@ const EMPTY = {
   avatarId: null,
   faceIndex: null,
   voiceId: null,
+  twoSpeakers: false,
+  speaking: "A",
+  voiceIdB: null,
+  faceA: null,
+  faceB: null,
   script: "",
   title: "",
   aspect: "1:1",
@@ -52,6 +62,10 @@ const EMPTY = {
 };
 
 const SAVE_AFTER_MS = 300;
+/** What the two are called in the script. */
+export const SPEAKERS = ["A", "B"];
+/** Boxes closer than this are one face: they went through JSON and back. */
+const SAME = 0.01;
 
 /** Fields whose stored type is not the expected one are dropped. @returns {FormState} */
 function restore() {
@@ -88,12 +102,30 @@ class Form extends EventTarget {
     this.dispatchEvent(new CustomEvent("change", { detail: changed }));
   }
 
+  /** The voice of whoever is being chosen for. */
+  get chosenVoice() {
+    const { twoSpeakers, speaking, voiceId, voiceIdB } = this.#state;
+    return twoSpeakers && speaking === "B" ? voiceIdB : voiceId;
+  }
+
+  /** @param {string|null} id */
+  chooseVoice(id) {
+    this.set(this.#state.twoSpeakers && this.#state.speaking === "B" ? { voiceIdB: id } : { voiceId: id });
+  }
+
   /** Take over the settings of an earlier job. @param {import("../types.js").Job} job */
   useJob(job) {
+    const [a, b] = job.speakers ?? [];
+    const faces = library.avatar(job.avatar_url)?.faces ?? [];
     this.set({
       avatarId: job.avatar_url,
       faceIndex: null,
-      voiceId: job.voice_id,
+      voiceId: a?.voice_id ?? job.voice_id,
+      twoSpeakers: Boolean(a && b),
+      speaking: "A",
+      voiceIdB: b?.voice_id ?? null,
+      faceA: faceAt(faces, a?.face),
+      faceB: faceAt(faces, b?.face),
       script: job.script_input,
       title: job.title,
       aspect: job.output.aspect,
@@ -115,8 +147,10 @@ class Form extends EventTarget {
    * @returns {{key: string, control: string}|null}
    */
   obstacle() {
-    const { avatarId, voiceId, script, seed } = this.#state;
+    const { avatarId, voiceId, voiceIdB, twoSpeakers, script, seed } = this.#state;
     if (!avatarId) return { key: "generate.need_portrait", control: "portraits" };
+    if (twoSpeakers && this.pair() === null) return { key: "generate.need_two_faces", control: "portraits" };
+    if (twoSpeakers && !voiceIdB) return { key: "generate.need_second_voice", control: "voices" };
     if (!voiceId) return { key: "generate.need_voice", control: "voices" };
     if (!script.trim()) return { key: "generate.need_script", control: "script" };
     if (countCharacters(script) > library.limits.max_script_chars) return { key: "generate.too_long", control: "script" };
@@ -124,10 +158,38 @@ class Form extends EventTarget {
     return null;
   }
 
+  /**
+   * The faces of A and B as indices of the portrait's faces; null when it has fewer than two.
+   * @returns {[number, number]|null}
+   */
+  pair() {
+    const faces = library.avatar(this.#state.avatarId)?.faces ?? [];
+    if (faces.length < 2) return null;
+    const { faceA, faceB } = this.#state;
+    // The two that are largest, from left to right; the finder tells the larger ones first.
+    const [left, right] = [0, 1].sort((m, n) => faces[m].x - faces[n].x);
+    const a = faceA !== null && faceA < faces.length ? faceA : faceB === left ? right : left;
+    const b = faceB !== null && faceB < faces.length && faceB !== a ? faceB : a === right ? left : right;
+    return [a, b];
+  }
+
+  /** Who speaks, as the service wants it; empty for one voice. */
+  #speakers() {
+    const { twoSpeakers, voiceId, voiceIdB, avatarId } = this.#state;
+    const pair = twoSpeakers ? this.pair() : null;
+    const faces = library.avatar(avatarId)?.faces;
+    if (!pair || !faces) return [];
+    return pair.map((index, n) => {
+      const { x, y, w, h } = faces[index];
+      return { name: SPEAKERS[n], voice_id: n ? voiceIdB : voiceId, face: { x, y, w, h } };
+    });
+  }
+
   /** The body of `POST /api/jobs`. */
   body() {
     const state = this.#state;
     return {
+      speakers: this.#speakers(),
       voice_id: state.voiceId,
       avatar_url: state.avatarId,
       script_mode: "manual",
@@ -144,6 +206,13 @@ class Form extends EventTarget {
       seed: state.seed ? Number(state.seed) : null,
     };
   }
+}
+
+/** The face of a list that a box means, or null. @param {import("../types.js").Face[]} faces @param {{x: number, y: number}|null} [box] */
+function faceAt(faces, box) {
+  if (!box) return null;
+  const index = faces.findIndex((face) => Math.abs(face.x - box.x) < SAME && Math.abs(face.y - box.y) < SAME);
+  return index < 0 ? null : index;
 }
 
 /** Seeds are whole numbers below 2^31. @param {string} text */

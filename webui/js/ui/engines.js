@@ -52,11 +52,21 @@ function servedWords(engine, sentences) {
   return box;
 }
 
+/** Where the makers of an engine can be found: its licence asks for the link. @type {Record<string, string>} */
+const HOMES = { wan2gp: "https://github.com/deepbeepmeep/Wan2GP" };
+
 /** @param {Engine} engine */
 function disclosure(engine) {
   const key = `engine.disclosure_${engine.name}`;
   if (!engine.disclosure) return null;
-  return hasText(key) ? h("p", { class: "quiet", t: key }) : h("p", { class: "quiet" }, engine.disclosure);
+  const said = hasText(key) ? h("p", { class: "quiet", t: key }) : h("p", { class: "quiet" }, engine.disclosure);
+  return h("div", {}, said, homeOf(engine.name));
+}
+
+/** A link to the makers, or nothing. @param {string} name */
+export function homeOf(name) {
+  const home = HOMES[name];
+  return home ? h("a", { href: home, target: "_blank", rel: "noopener noreferrer", class: "quiet" }, home.replace("https://", "")) : null;
 }
 
 async function refresh() {

@@ -1,8 +1,8 @@
 /**
- * Choosing who speaks in a picture with several faces: numbered marks on the picture.
+ * Choosing who speaks in a picture with several faces: numbered marks on the picture, and letters when two people talk.
  */
 import { h } from "../lib/dom.js";
-import { form } from "../state/form.js";
+import { form, SPEAKERS } from "../state/form.js";
 
 /** @typedef {import("../types.js").Avatar} Avatar */
 
@@ -11,21 +11,26 @@ const percent = (fraction) => `${(fraction * 100).toFixed(2)}%`;
 
 /** @param {Avatar} avatar */
 export function faceChooser(avatar) {
-  const chosen = form.value.faceIndex ?? avatar.chosen;
+  const { twoSpeakers, speaking, faceIndex } = form.value;
+  const pair = twoSpeakers ? form.pair() : null;
+  const second = speaking === "B";
+  const chosen = pair ? pair[second ? 1 : 0] : (faceIndex ?? avatar.chosen);
   const marks = avatar.faces.map((face, index) => {
+    const input = h("input", {
+      type: "radio",
+      name: "face",
+      class: "sr-only",
+      value: index,
+      checked: index === chosen,
+      tLabel: ["faces.choose", { n: index + 1 }],
+      onchange: () => choose(index),
+    });
+    input.addEventListener("refocus", () => input.focus());
     const mark = h(
       "label",
       { class: "face-mark" },
-      h("input", {
-        type: "radio",
-        name: "face",
-        class: "sr-only",
-        value: index,
-        checked: index === chosen,
-        tLabel: ["faces.choose", { n: index + 1 }],
-        onchange: () => form.set({ faceIndex: index }),
-      }),
-      h("span", {}, index + 1),
+      input,
+      h("span", {}, pair ? (SPEAKERS[pair.indexOf(index)] ?? index + 1) : index + 1),
     );
     mark.style.left = percent(face.x);
     mark.style.top = percent(face.y);
@@ -33,15 +38,30 @@ export function faceChooser(avatar) {
     mark.style.height = percent(face.h);
     return mark;
   });
+  const title = pair ? ["faces.title_of", { name: speaking }] : "faces.title";
   return h(
     "div",
     { class: "faces" },
-    h("p", { class: "quiet", t: "faces.title" }),
+    h("p", { class: "quiet", t: title }),
     h(
       "div",
-      { class: "faces-picture", role: "radiogroup", tLabel: "faces.title" },
+      { class: "faces-picture", role: "radiogroup", tLabel: title },
       h("img", { src: avatar.image_url, alt: "", width: avatar.width, height: avatar.height }),
       ...marks,
     ),
   );
+}
+
+/** The other one of a pair takes the face that is left. @param {number} index */
+function choose(index) {
+  const pair = form.value.twoSpeakers ? form.pair() : null;
+  if (!pair) {
+    form.set({ faceIndex: index });
+    return;
+  }
+  const [mine, other] = form.value.speaking === "B" ? [1, 0] : [0, 1];
+  const faces = [...pair];
+  if (faces[other] === index) faces[other] = faces[mine];
+  faces[mine] = index;
+  form.set({ faceA: faces[0], faceB: faces[1] });
 }

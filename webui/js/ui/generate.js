@@ -11,6 +11,7 @@ import { openJob } from "../state/route.js";
 import { announce } from "./announce.js";
 import { icon } from "./icons.js";
 import { asProblem, problemBox } from "./problem.js";
+import { verdict } from "./verdict.js";
 
 /** Who has no keyboard is not told of a shortcut. */
 const READY_KEY = matchMedia("(pointer: coarse)").matches ? "generate.ready_touch" : "generate.ready";
@@ -32,7 +33,7 @@ export class Generate extends HTMLElement {
 
   connectedCallback() {
     this.classList.add("generate");
-    fill(this, this.#problem, h("div", { class: "generate-bar" }, this.#why, this.#button));
+    fill(this, this.#problem, verdict(), h("div", { class: "generate-bar" }, this.#why, this.#button));
     this.#button.addEventListener("click", () => void this.#submit());
     addEventListener("keydown", (event) => {
       // Ctrl+Enter; not while an input method composes, whose Enter means "take this word".

@@ -24,6 +24,8 @@ export function jobNotices(job) {
     boxes.push(problemBox({ ...error, engine, reference: job.job_id }, { actions: [enginesButton()] }));
   }
   if (job.fallback_reason) boxes.push(fallbackBox(job));
+  const changed = job.attempts.find((attempt) => attempt.change && attempt.stage === "video" && !hasFailed(attempt));
+  if (changed && !isActive(job)) boxes.push(changedBox(changed));
   if (job.draft || job.notice) boxes.push(draftBox(job));
   if (job.speech_report?.doubtful.length) boxes.push(heardBox(job.speech_report));
   return boxes;
@@ -51,7 +53,7 @@ function fallbackBox(job) {
       left && h("p", {}, failureLine(left)),
       isActive(job) && h("p", { class: "quiet", t: "fallback.goes_on" }),
       details(
-        failed.length > 1 && h("ol", { tLabel: "fallback.attempts" }, ...failed.map((attempt) => h("li", {}, failureLine(attempt)))),
+        failed.length > 1 && h("ol", { tLabel: "fallback.attempts" }, ...failed.map((attempt) => h("li", {}, failureLine(attempt), changeOf(attempt)))),
         h("p", { lang: "en" }, job.fallback_reason),
       ),
     ),
@@ -64,6 +66,20 @@ function failureLine(attempt) {
   const cause = t(key, params);
   const title = engineTitle(attempt.engine);
   return cause.includes(title) ? cause : title + t("list.colon") + cause;
+}
+
+/** What this try did otherwise, in the service's words. @param {import("../types.js").Attempt} attempt */
+const changeOf = (attempt) =>
+  attempt.change && h("p", { class: "quiet" }, t("attempt.change", { change: "" }), h("span", { lang: "en" }, attempt.change));
+
+/** The video is not quite what was asked for. @param {import("../types.js").Attempt} attempt */
+function changedBox(attempt) {
+  return h(
+    "div",
+    { class: "notice notice-draft", role: "status", "data-notice": "changed" },
+    icon("info"),
+    h("div", { class: "notice-body" }, h("p", { t: "attempt.made_with" }), h("p", { lang: "en" }, attempt.change)),
+  );
 }
 
 /** @param {Job} job */

@@ -16,6 +16,9 @@ const LOOK_EVERY_MS = 1000;
 const GB = 1e9;
 const MB = 1e6;
 
+/** In the order in which they are told. */
+const PURPOSES = ["video", "voice", "writing", "listening", "other"];
+
 /** @type {ReturnType<typeof setTimeout>|undefined} */
 let timer;
 
@@ -49,13 +52,20 @@ async function refresh() {
     const { data, free_bytes: free } = await listModels();
     byId("models-free").textContent = t("models.free", { size: size(free) });
     const focused = document.activeElement?.getAttribute("data-act");
-    fill(list, ...data.map(card));
+    fill(list, ...PURPOSES.flatMap((purpose) => group(purpose, data.filter((model) => model.purpose === purpose))));
     if (focused) /** @type {HTMLElement|null} */ (list.querySelector(`[data-act="${CSS.escape(focused)}"]`))?.focus();
     const isBusy = data.some((model) => ["downloading", "verifying"].includes(model.state));
     if (isBusy && /** @type {HTMLDialogElement} */ (byId("models-dialog")).open) timer = setTimeout(() => void refresh(), LOOK_EVERY_MS);
   } catch (error) {
     fill(list, h("li", {}, problemBox(asProblem(error))));
   }
+}
+
+/** The models of one purpose below what it is. @param {string} purpose @param {Model[]} models */
+function group(purpose, models) {
+  if (!models.length) return [];
+  const title = hasText(`model_purpose.${purpose}`) ? h("p", { class: "field-label", t: `model_purpose.${purpose}` }) : null;
+  return [h("li", { class: "models-group" }, title, h("ul", { class: "engines-list" }, ...models.map(card)))];
 }
 
 /** @param {Model} model */
@@ -74,7 +84,8 @@ function card(model) {
       h("span", { class: "quiet" }, size(model.bytes), " · ", model.licence),
       h("span", { class: `badge ${look}`, t: `model_state.${model.state}` }),
     ),
-    hasText(`model_purpose.${model.purpose}`) && h("p", { class: "quiet", t: `model_purpose.${model.purpose}` }),
+    model.requires?.length > 0 && h("p", { class: "quiet", t: "models.with_others" }),
+    model.note && h("p", { class: "quiet", lang: "en" }, model.note),
     isComing && bar(model, share, name),
     model.error && problemBox({ ...model.error }),
     h("div", { class: "model-actions" }, ...actions(model, name)),

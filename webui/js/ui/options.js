@@ -9,9 +9,6 @@ import { openEngines } from "./engines.js";
 import { choice, onFields, segments, slider, textField, tick } from "./fields.js";
 import { engineTrouble } from "./wording.js";
 
-/** Model names of the product document; the empty one lets the engine choose. */
-const WANGP_MODELS = ["", "Wan t2v 1.3B", "Wan t2v 14B", "Hunyuan Avatar", "Wan Multitalk", "Fantasy"];
-
 /** @param {string} shape */
 const shapeMark = (shape) => h("span", { class: `shape shape-${shape}`, "aria-hidden": "true" });
 
@@ -41,13 +38,6 @@ export class Options extends HTMLElement {
   }
 
   #advanced() {
-    const models = WANGP_MODELS.map((name) => ({ value: name, text: name ? "" : "options.model_auto" }));
-    const model = choice("wangpModel", "options.model", models.slice(0, 1));
-    model.querySelector("select")?.append(...WANGP_MODELS.slice(1).map((name) => h("option", { value: name }, name)));
-    onFields(["wangpModel"], () => {
-      const select = model.querySelector("select");
-      if (select) select.value = form.value.wangpModel;
-    });
     return h(
       "details",
       { class: "advanced", id: "advanced" },
@@ -74,7 +64,7 @@ export class Options extends HTMLElement {
           { value: "512p", text: "options.resolution_512" },
           { value: "720p", text: "options.resolution_720" },
         ]),
-        model,
+        modelChoice(),
         textField("prompt", "options.prompt", { hint: "options.prompt_hint", maxlength: 2000 }),
         textField("seed", "options.seed", { id: "seed", hint: "options.seed_hint", inputmode: "numeric", maxlength: 10 }),
         tick("allowFallback", "options.fallback"),
@@ -104,6 +94,29 @@ function speechEngineChoice() {
   library.addEventListener("engines", update);
   document.addEventListener("localechange", update);
   return h("div", { class: "field" }, h("label", { class: "field-label", for: "speech-engine", t: "options.speech_engine" }), select, note);
+}
+
+/** Wan2GP's models, each with its state; the first choice lets the engine decide. */
+function modelChoice() {
+  const select = h("select", { id: "wangp-model", class: "input", "aria-describedby": "wangp-note", onchange: () => form.set({ wangpModel: select.value }) });
+  const note = h("p", { id: "wangp-note", class: "quiet" });
+  const update = () => {
+    const models = library.engine("wan2gp")?.models ?? [];
+    const { wangpModel } = form.value;
+    const options = models.map((model) =>
+      h("option", { value: model.name }, `${model.name} · ${t(model.ready ? "options.model_ready" : "options.model_absent")}`),
+    );
+    // Taken over from an old video, before the engines have been told.
+    const unlisted = wangpModel && !models.some((model) => model.name === wangpModel) && h("option", { value: wangpModel }, wangpModel);
+    fill(select, h("option", { value: "" }, t("options.model_auto")), ...options, unlisted);
+    select.value = wangpModel;
+    const model = models.find((item) => item.name === wangpModel);
+    fill(note, model ? h("span", { t: [model.drive === "text" ? "options.model_text" : "options.model_speech", { n: model.speakers }] }) : h("span", { t: "options.model_note" }));
+  };
+  onFields(["wangpModel"], update);
+  library.addEventListener("engines", update);
+  document.addEventListener("localechange", update);
+  return h("div", { class: "field" }, h("label", { class: "field-label", for: "wangp-model", t: "options.model" }), select, note);
 }
 
 /** The engine, each with its state, and what to do when the chosen one is not ready. */

@@ -15,6 +15,11 @@ import { t } from "../lib/i18n.js";
 
 /** @typedef {import("../types.js").Avatar} Avatar */
 
+/** Fields that decide what stands on the faces. */
+const OF_FACES = ["twoSpeakers", "speaking", "faceA", "faceB"];
+/** No face of the portrait before is a face of this one. */
+const ANY_FACE = { faceIndex: null, faceA: null, faceB: null };
+
 export class Portraits extends HTMLElement {
   #grid = h("div", { class: "portraits-grid", role: "radiogroup", tLabel: "portraits.label" });
   #details = h("div", { class: "picker-details" });
@@ -36,6 +41,7 @@ export class Portraits extends HTMLElement {
     form.addEventListener("change", (event) => {
       const changed = /** @type {CustomEvent<string[]>} */ (event).detail;
       if (changed.includes("avatarId")) this.#render();
+      else if (changed.some((name) => OF_FACES.includes(name))) this.#renderDetails();
     });
     document.addEventListener("localechange", () => this.#render());
     this.#render();
@@ -72,7 +78,7 @@ export class Portraits extends HTMLElement {
       class: "sr-only",
       value: avatar.avatar_id,
       checked: avatar.avatar_id === selected,
-      onchange: () => form.set({ avatarId: avatar.avatar_id, faceIndex: null }),
+      onchange: () => form.set({ avatarId: avatar.avatar_id, ...ANY_FACE }),
     });
     input.addEventListener("refocus", () => input.focus());
     return h(
@@ -86,6 +92,12 @@ export class Portraits extends HTMLElement {
   }
 
   #renderDetails() {
+    const hadFocus = this.#details.contains(document.activeElement);
+    this.#fillDetails();
+    if (hadFocus) this.#details.querySelector("input:checked")?.dispatchEvent(new Event("refocus"));
+  }
+
+  #fillDetails() {
     const avatar = library.avatar(form.value.avatarId);
     if (!avatar) {
       fill(this.#details, h("p", { class: "quiet", t: library.avatars.length ? "portraits.none_chosen" : "portraits.empty" }));
@@ -109,10 +121,11 @@ export class Portraits extends HTMLElement {
             icon("trash"),
           ),
       ),
-      ...avatar.warnings.map((warning) => {
+      ...avatar.warnings.filter((warning) => !(form.value.twoSpeakers && warning.code === "several_faces")).map((warning) => {
         const said = portraitWarning(warning, avatar);
         return h("p", { class: "inline-warning" }, icon("warning"), said ? h("span", { t: said }) : h("span", { lang: "en" }, warning.message));
       }),
+      form.value.twoSpeakers && avatar.faces.length < 2 && h("p", { class: "inline-warning" }, icon("warning"), h("span", { t: "speakers.one_face" })),
       avatar.faces.length > 1 && faceChooser(avatar),
     );
   }
@@ -126,7 +139,7 @@ export class Portraits extends HTMLElement {
     announce(t("portraits.checking"));
     try {
       const avatar = await library.addAvatar(file);
-      form.set({ avatarId: avatar.avatar_id, faceIndex: null });
+      form.set({ avatarId: avatar.avatar_id, ...ANY_FACE });
       announce(t("portraits.added", { name: displayName(avatar) }));
     } catch (error) {
       fill(this.#problem, problemBox(asProblem(error)));
@@ -147,7 +160,7 @@ export class Portraits extends HTMLElement {
     try {
       await library.removeAvatar(avatar.avatar_id);
       fill(this.#problem);
-      form.set({ avatarId: defaultAvatar()?.avatar_id ?? null, faceIndex: null });
+      form.set({ avatarId: defaultAvatar()?.avatar_id ?? null, ...ANY_FACE });
     } catch (error) {
       fill(this.#problem, problemBox(asProblem(error)));
     }

@@ -45,7 +45,8 @@ export class ScriptEditor extends HTMLElement {
     );
     this.#text.addEventListener("input", () => form.set({ script: this.#text.value }));
     this.#example.addEventListener("click", () => {
-      form.set({ script: t(`script.example_${library.voice(form.value.voiceId)?.language ?? "en"}`) });
+      const language = library.voice(form.value.voiceId)?.language ?? "en";
+      form.set({ script: form.value.twoSpeakers ? t(`script.dialogue_${language}`) : t(`script.example_${language}`) });
       this.#text.focus();
     });
     form.addEventListener("change", () => this.#update());

@@ -41,8 +41,8 @@ export class Voices extends HTMLElement {
     library.addEventListener("voices", () => this.#render());
     form.addEventListener("change", (event) => {
       const changed = /** @type {CustomEvent<string[]>} */ (event).detail;
-      if (!changed.includes("voiceId")) return;
-      const voice = library.voice(form.value.voiceId);
+      if (!changed.some((name) => ["voiceId", "voiceIdB", "twoSpeakers", "speaking"].includes(name))) return;
+      const voice = library.voice(form.chosenVoice);
       const group = voice && groupOf(voice);
       if (group && group !== this.#group) {
         this.#group = group;
@@ -60,7 +60,7 @@ export class Voices extends HTMLElement {
   }
 
   #render() {
-    const selected = library.voice(form.value.voiceId);
+    const selected = library.voice(form.chosenVoice);
     this.#group ??= selected ? groupOf(selected) : null;
     const group = this.#group ?? "zh";
     fill(this.#tabs, ...GROUPS.map((name) => this.#tab(name, group)));
@@ -101,8 +101,8 @@ export class Voices extends HTMLElement {
       name: "voice",
       class: "sr-only",
       value: voice.voice_id,
-      checked: voice.voice_id === form.value.voiceId,
-      onchange: () => form.set({ voiceId: voice.voice_id }),
+      checked: voice.voice_id === form.chosenVoice,
+      onchange: () => form.chooseVoice(voice.voice_id),
     });
     input.addEventListener("refocus", () => input.focus());
     return h(
@@ -147,7 +147,7 @@ export class Voices extends HTMLElement {
 
   /** Show the selection without rebuilding the rows: the keyboard stays where it is. */
   #mark() {
-    for (const input of this.#list.querySelectorAll("input")) input.checked = input.value === form.value.voiceId;
+    for (const input of this.#list.querySelectorAll("input")) input.checked = input.value === form.chosenVoice;
   }
 
   /** @param {string|null} id */
@@ -203,6 +203,7 @@ export class Voices extends HTMLElement {
     try {
       await library.removeVoice(voice.voice_id);
       if (form.value.voiceId === voice.voice_id) form.set({ voiceId: defaultVoice()?.voice_id ?? null });
+      if (form.value.voiceIdB === voice.voice_id) form.set({ voiceIdB: null });
     } catch (error) {
       fill(this.#problem, problemBox(asProblem(error)));
     }

@@ -12,6 +12,8 @@ import { engineTitle, library } from "../state/library.js";
 
 /** Installers in the project folder, by engine, without their ending. @type {Record<string, string>} */
 const INSTALLERS = { infinitetalk: "install_infinitetalk", wan2gp: "install_wan2gp" };
+/** Those that this release does not have yet. */
+const LATER = new Set(["infinitetalk"]);
 
 /** @param {string|null} [engine] */
 const placeholders = (engine) => ({
@@ -39,7 +41,9 @@ export const causeOf = (code, engine) => [`error.${known(code)}.cause`, placehol
  * @returns {Saying}
  */
 export function fixOf(code, engine) {
-  if (code === "engine_not_installed" && INSTALLERS[engine ?? ""]) return ["engine.fix_install", placeholders(engine)];
+  if (code === "engine_not_installed" && INSTALLERS[engine ?? ""]) {
+    return [LATER.has(engine ?? "") ? "engine.fix_later" : "engine.fix_install", placeholders(engine)];
+  }
   return [`error.${known(code)}.fix`, placeholders(engine)];
 }
 
@@ -51,7 +55,8 @@ export function fixOf(code, engine) {
 export function engineTrouble(engine) {
   if (engine.code === "engine_unavailable" && engine.kind !== "plugin") {
     const params = placeholders(engine.name);
-    return { cause: [`engine.unavailable_${engine.kind}`, params], fix: [`engine.unavailable_fix_${engine.kind}`, params] };
+    const kind = LATER.has(engine.name) ? "gpu" : "cpu";
+    return { cause: [`engine.unavailable_${kind}`, params], fix: [`engine.unavailable_fix_${kind}`, params] };
   }
   if (!engine.code || !hasText(`error.${engine.code}.cause`)) return null;
   return { cause: causeOf(engine.code, engine.name), fix: fixOf(engine.code, engine.name) };
