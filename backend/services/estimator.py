@@ -106,9 +106,8 @@ class Estimator:
         engine, resolution = plan[0], request.output.resolution
         found = _Findings()
         gpu = _largest(await self._gpus()) if self._needs_gpu(engine) else None
-        model = self._wan2gp_model(request, gpu, found) if engine == WAN2GP else None
-        self._look_at_readiness(engine, found)
-        missing = self._missing(model, request) if model else []
+        # Hundreds of small looks at the disk.
+        model, missing = await asyncio.to_thread(self._look, engine, request, gpu, found)
         seconds = _seconds(request)
         pace = await self._pace(engine, model, resolution, gpu)
         needed_mib = _needed_mib(model, pace)
@@ -141,6 +140,14 @@ class Estimator:
             runs=len(pace.runs),
             missing_models=missing,
         )
+
+    def _look(
+        self, engine: str, request: JobCreate, gpu: Gpu | None, found: _Findings
+    ) -> tuple[Wan2GPModel | None, list[str]]:
+        """The model of Wan2GP that would run, and what it lacks; what speaks against the engine goes into `found`."""
+        model = self._wan2gp_model(request, gpu, found) if engine == WAN2GP else None
+        self._look_at_readiness(engine, found)
+        return model, self._missing(model, request) if model else []
 
     def _needs_gpu(self, engine: str) -> bool:
         adapter = self._router.adapter(engine)

@@ -66,6 +66,20 @@ async def test_what_a_job_would_be_refused_for_an_estimate_is_refused_for(
     )
 
 
+async def test_the_estimate_of_a_second_video_rests_on_the_first(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as studio:
+        body = job_body(preferred_engine="draft")
+        job_id = await studio.submit(preferred_engine="draft")
+        assert (await studio.wait_for(job_id))["status"] == "completed"
+        found = (await studio.http.post("/api/jobs/estimate", json=body)).json()
+        other = (
+            await studio.http.post("/api/jobs/estimate", json={**body, "output": {"resolution": "720p"}})
+        ).json()
+    assert (found["basis"], found["runs"]) == ("measured", 1)
+    assert found["minutes"] is not None
+    assert (other["basis"], other["runs"]) == ("table", 0)
+
+
 async def test_estimate_is_no_id_of_a_job(tmp_path: Path) -> None:
     async with running_studio(tmp_path) as studio:
         answer = await studio.http.get("/api/jobs/estimate")
