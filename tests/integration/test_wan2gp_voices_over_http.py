@@ -76,7 +76,7 @@ def lay_weights(folder: Path, models: ModelCatalogue, *model_ids: str) -> None:
             path = files.path(model, file)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(WEIGHTS)
-            files.mark(model, file, hashlib.sha256(WEIGHTS).hexdigest(), "download", None)
+            files.mark(model, file, hashlib.sha256(WEIGHTS).hexdigest(), "pinned", None)
 
 
 async def engines(studio: Studio) -> dict[str, dict[str, Any]]:
