@@ -33,12 +33,27 @@ _BLOCK_BYTES = 2 * SAMPLE_RATE
 
 
 @dataclass(frozen=True)
+class Levels:
+    """What is quiet and what is loud in a recording: percentiles 5 and 95 of its power (dB), and percentile 95 of its
+    loudest band (nats).
+    """
+
+    low_db: float
+    high_db: float
+    loud_band: float
+
+
+@dataclass(frozen=True)
 class AudioFeatures:
-    """`log_mel` (n, 40) and `loudness` (n,), 100 per second; `samples` at 16 kHz. Loudness: 0 floor, 1 loud."""
+    """`log_mel` (n, 40) and `loudness` (n,), 100 per second; `samples` at 16 kHz. Loudness: 0 floor, 1 loud.
+
+    `levels`: those of the recording, or of the one that it is a part of.
+    """
 
     log_mel: F32
     loudness: F32
     samples: int
+    levels: Levels
 
     @property
     def duration_s(self) -> float:
@@ -50,8 +65,11 @@ class AudioFeatures:
         return -(-self.samples * fps // SAMPLE_RATE)
 
 
-def read_features(ffmpeg_path: str, audio: Path, check: Callable[[], None]) -> AudioFeatures:
-    """Features of an audio file. `check` is called per second of audio and may raise.
+def read_features(
+    ffmpeg_path: str, audio: Path, check: Callable[[], None], levels: Levels | None = None
+) -> AudioFeatures:
+    """Features of an audio file. `check` is called per second of audio and may raise. `levels`: of the recording that
+    this one is a part of, so that a track that is silent most of the time is measured as the whole is.
 
     Raises `TaskError`: `audio_unreadable` when nothing can be decoded, `too_large` beyond `MAX_AUDIO_S`.
     """
@@ -80,7 +98,7 @@ def read_features(ffmpeg_path: str, audio: Path, check: Callable[[], None]) -> A
         ) from error
     if extractor.samples == 0:
         raise TaskError("audio_unreadable", "The speech audio is empty.")
-    return extractor.finish()
+    return extractor.finish(levels)
 
 
 def features_of(samples: F32) -> AudioFeatures:
@@ -126,11 +144,12 @@ class _Extractor:
         self.samples += len(block)
         self._take(block)
 
-    def finish(self) -> AudioFeatures:
+    def finish(self, levels: Levels | None = None) -> AudioFeatures:
         """All features; the stream is padded with silence so that its last sample has a frame."""
         self._take(np.zeros(WINDOW, np.float32))
-        power = np.concatenate(self._power_db)
-        return AudioFeatures(np.concatenate(self._mel), _relative_loudness(power), self.samples)
+        power, log_mel = np.concatenate(self._power_db), np.concatenate(self._mel)
+        levels = levels or _levels(power, log_mel)
+        return AudioFeatures(log_mel, _relative_loudness(power, levels), self.samples, levels)
 
     def _take(self, block: F32) -> None:
         data = np.concatenate([self._pending, block])
@@ -146,10 +165,15 @@ class _Extractor:
         self._pending = data
 
 
-def _relative_loudness(power_db: F32) -> F32:
-    """0..1.15 between the clip's own noise floor and its loud parts (percentiles 5 and 95)."""
-    high = float(np.percentile(power_db, 95))
-    low = max(float(np.percentile(power_db, 5)), high - 45)
+def _levels(power_db: F32, log_mel: F32) -> Levels:
+    low, high = (float(np.percentile(power_db, part)) for part in (5, 95))
+    return Levels(low, high, float(np.percentile(log_mel.max(axis=1), 95)))
+
+
+def _relative_loudness(power_db: F32, levels: Levels) -> F32:
+    """0..1.15 between the noise floor and the loud parts."""
+    high = levels.high_db
+    low = max(levels.low_db, high - 45)
     low = min(low + 6, high - 18)
     # A clip of pure silence has no loud part: nothing in it counts as speech.
     if high < -70:

@@ -46,6 +46,8 @@ class BodyWeights:
 
     head: F32
     body: F32
+    # How much of the skin's own motion is kept; all of it when nobody stands beside.
+    skin: F32 | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ def build_layers(head: Head, modes: F64, grid: Grid, weights: BodyWeights) -> La
     """Spread the modes (modes, 468, 2) over the grid, and over a finer one around the mouth."""
     splines = _Splines(head, modes)
     fade = _edge_fade(grid, 0.18 * head.face_height)
+    if weights.skin is not None:
+        fade = fade * weights.skin
     rigid = _rigid_fields(head, grid, weights)
     upper, lower = splines.over(grid)
     wide = LayerFields(grid, rigid + upper * fade[..., None], rigid + lower * fade[..., None])

@@ -21,11 +21,11 @@ MIN_SIZE, MAX_SIZE = 128, 1080
 # Largest frames of the other aspects: (width, height) for wide, mirrored for tall.
 WIDE_LIMIT = (1280, 720)
 # A square frame shows this many face lengths: head, hair and shoulders.
-_SQUARE_FACES = 2.25
+SQUARE_FACES = 2.25
 # The face sits a little above the middle, leaving room for the shoulders.
-_FACE_ABOVE_MIDDLE = 0.03
+FACE_ABOVE_MIDDLE = 0.03
 # Enlarging beyond this only makes blur larger.
-_MAX_ENLARGE = 4.0
+MAX_ENLARGE = 4.0
 
 
 @dataclass(frozen=True)
@@ -51,17 +51,22 @@ def frame_portrait(picture: Image, face: Face, aspect: str, size: int) -> Framin
         x0, y0, crop_w, crop_h = 0.0, 0.0, float(width), float(height)
     else:
         x0, y0, crop_w, crop_h = _crop(width, height, face, aspect)
-    out_w, out_h = _output_size(crop_w, crop_h, aspect, size)
+    out_w, out_h = output_size(crop_w, crop_h, aspect, size)
     x, y = round(x0), round(y0)
     right, bottom = min(width, round(x0 + crop_w)), min(height, round(y0 + crop_h))
     crop = np.ascontiguousarray(picture[y:bottom, x:right])
     frame = image(cv2.cvtColor(resize_image(crop, out_w, out_h), cv2.COLOR_RGB2BGR))
     scale_x, scale_y = out_w / crop.shape[1], out_h / crop.shape[0]
-    points = face.points.copy()
-    points[:, 0] = (points[:, 0] - x + 0.5) * scale_x - 0.5
-    points[:, 1] = (points[:, 1] - y + 0.5) * scale_y - 0.5
-    points[:, 2] *= (scale_x + scale_y) / 2
-    return Framing(frame, points, (scale_x + scale_y) / 2)
+    return Framing(frame, points_in(face, (x, y), (scale_x, scale_y)), (scale_x + scale_y) / 2)
+
+
+def points_in(face: Face, corner: tuple[int, int], scale: tuple[float, float]) -> F64:
+    """A face's points (478, 3) in a frame that was cut at `corner` and scaled across and down."""
+    points: F64 = face.points.copy()
+    for axis in (0, 1):
+        points[:, axis] = (points[:, axis] - corner[axis] + 0.5) * scale[axis] - 0.5
+    points[:, 2] *= (scale[0] + scale[1]) / 2
+    return points
 
 
 def _crop(width: int, height: int, face: Face, aspect: str) -> tuple[float, float, float, float]:
@@ -71,13 +76,13 @@ def _crop(width: int, height: int, face: Face, aspect: str) -> tuple[float, floa
     left, top, right, bottom = face.box
     face_side = max(right - left, bottom - top)
     if aspect == "1:1":
-        crop_h = min(face_side * _SQUARE_FACES, height, width)
+        crop_h = min(face_side * SQUARE_FACES, height, width)
     else:
         # As much of the picture as the shape allows: the scene was chosen by whoever took it.
         crop_h = min(float(height), width / ratio)
     crop_w = crop_h * ratio
     centre_x, centre_y = face.centre
-    centre_y += _FACE_ABOVE_MIDDLE * face_side
+    centre_y += FACE_ABOVE_MIDDLE * face_side
     if aspect != "1:1":
         # The face in the upper third of a tall or wide frame, when the picture leaves the choice.
         centre_y = face.centre[1] + 0.12 * crop_h
@@ -86,15 +91,17 @@ def _crop(width: int, height: int, face: Face, aspect: str) -> tuple[float, floa
     return x0, y0, crop_w, crop_h
 
 
-def _output_size(crop_w: float, crop_h: float, aspect: str, size: int) -> tuple[int, int]:
+def output_size(crop_w: float, crop_h: float, aspect: str, size: int) -> tuple[int, int]:
+    """Width and height of the video for a cut of that size, both even."""
     if aspect == "1:1":
-        return _even(size), _even(size)
+        return even(size), even(size)
     limit_w, limit_h = WIDE_LIMIT if crop_w >= crop_h else WIDE_LIMIT[::-1]
-    scale = min(limit_w / crop_w, limit_h / crop_h, _MAX_ENLARGE if aspect != "source" else 1.0)
+    scale = min(limit_w / crop_w, limit_h / crop_h, MAX_ENLARGE if aspect != "source" else 1.0)
     if aspect == "source" and min(crop_w, crop_h) * scale < MIN_SIZE:
         scale = MIN_SIZE / min(crop_w, crop_h)
-    return _even(crop_w * scale), _even(crop_h * scale)
+    return even(crop_w * scale), even(crop_h * scale)
 
 
-def _even(length: float) -> int:
+def even(length: float) -> int:
+    """The nearest even number of pixels, at least 2."""
     return max(2, round(length / 2) * 2)

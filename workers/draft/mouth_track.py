@@ -98,7 +98,7 @@ def _to_the_end(segments: list[Segment], duration_s: float) -> list[Segment]:
 def _silences(features: AudioFeatures) -> list[tuple[float, float]]:
     """Spans in seconds in which the recording is silent and the lips have had time to meet."""
     loudest_band = features.log_mel.max(axis=1)
-    floor = float(np.percentile(loudest_band, 95)) - _SILENT_BELOW_NATS
+    floor = features.levels.loud_band - _SILENT_BELOW_NATS
     silent = (features.loudness < _SILENT_LOUDNESS) & (loudest_band < floor)
     spans = []
     for start, end in _runs(silent):

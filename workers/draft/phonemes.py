@@ -31,8 +31,8 @@ class Segment:
     end_s: float
 
 
-def read_segments(path: Path) -> list[Segment]:
-    """Segments of a timings file; empty when it holds no phonemes or cannot be used.
+def read_segments(path: Path, speaker: int | None = None) -> list[Segment]:
+    """Segments of a timings file, or of one speaker in it; empty when it holds no phonemes or cannot be used.
 
     Timings are an improvement, not a condition: without them the viseme net listens instead.
     """
@@ -40,7 +40,7 @@ def read_segments(path: Path) -> list[Segment]:
         if path.stat().st_size > _MAX_BYTES:
             return []
         document = json.loads(path.read_text(encoding="utf-8"))
-        symbols = sorted(_symbols(document), key=lambda item: item[1])
+        symbols = sorted(_symbols(document, speaker), key=lambda item: item[1])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []
     return segments_of(symbols)
@@ -70,8 +70,10 @@ def segments_of(symbols: list[tuple[str, float, float]]) -> list[Segment]:
     return _without_short_gaps(sounds)
 
 
-def _symbols(document: Any) -> Iterator[tuple[str, float, float]]:
+def _symbols(document: Any, speaker: int | None) -> Iterator[tuple[str, float, float]]:
     for sentence in document["sentences"]:
+        if speaker is not None and sentence["speaker"] != speaker:
+            continue
         for phoneme in sentence.get("phonemes") or ():
             # A symbol may carry its marks with it ("aː"): they share its time.
             text = str(phoneme["symbol"])

@@ -70,6 +70,21 @@ def check_portrait(
     return warnings
 
 
+def check_pair(
+    picture: Image, faces: list[Face], pair: list[Face], *, rotated: bool = False
+) -> list[PortraitWarning]:
+    """Warnings for two people who speak, each kind once."""
+    found: dict[str, PortraitWarning] = {}
+    for face in pair:
+        # Two faces are what was asked for; the check of one would call them several.
+        for warning in check_portrait(picture, [face], face, rotated=rotated):
+            found.setdefault(warning["code"], warning)
+    if len(faces) > len(pair):
+        message = f"The picture shows {len(faces)} faces. Mark the two that speak if these are not the ones."
+        found["several_faces"] = {"code": "several_faces", "message": message}
+    return list(found.values())
+
+
 def flatness(luma: F32) -> float:
     """Share of 3x3 neighbourhoods (of a face at `_NORMAL_PX`) whose brightness does not vary at all."""
     mean = cv2.blur(luma, (3, 3))

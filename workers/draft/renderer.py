@@ -23,6 +23,7 @@ from workers.draft.mouth import MouthInterior, MouthState
 from workers.draft.own_mouth import without_interior
 from workers.draft.rig import Head, build_head
 from workers.draft.source import Source
+from workers.draft.territory import Territory, territories
 from workers.draft.warp import Grid, combine, enlarge, invert, part_of
 
 # Grid cells per face height: fine enough for lips, coarse enough to be cheap.
@@ -45,19 +46,33 @@ class Animator:
     """One person in one frame."""
 
     def __init__(
-        self, frame: Image, head: Head, matte: Image | None, check: Callable[[], None] = _no_check
+        self,
+        frame: Image,
+        head: Head,
+        matte: Image | None,
+        check: Callable[[], None] = _no_check,
+        territory: Territory | None = None,
     ) -> None:
         """`frame` BGR (h, w, 3); `head` measured in its pixels; `matte` (h, w) or None.
 
-        `check` is called between the steps of a second's work and may raise (cancel).
+        `check` is called between the steps of a second's work and may raise (cancel). `territory`: what of the frame
+        is this person's when another one is in it.
         """
         self.head = head
         self._frame_shape = frame.shape[0], frame.shape[1]
-        self._matted = matte is not None
+        matted = matte is not None
+        if territory is not None and matte is not None:
+            matte = territory.part_of(matte)
         self._gap_units = open_gap(head) / head.mouth_unit
         modes = build_modes(head)
         grid = _cover(head, self._frame_shape, matte)
-        weights = body_weights(head, grid, self._frame_shape, self._matted)
+        weights = body_weights(head, grid, self._frame_shape, matted)
+        if territory is not None:
+            weights = territory.restrain(weights, grid)
+            if matte is None:
+                matte = territory.part_of(np.full(self._frame_shape, 255, np.uint8))
+        # Whether something else shows through where the person is not.
+        self._is_cut_out = matte is not None
         self._layers: Layers = build_layers(head, modes, grid, weights)
         self._grid = grid
         self._first_lower_row = int(np.flatnonzero(self._layers.lower_share.any(axis=1))[0])
@@ -134,7 +149,7 @@ class Animator:
     def _compose(self, canvas: Image, person: Image) -> None:
         grid = self._grid
         view = canvas[grid.y0 : grid.y0 + self._height, grid.x0 : grid.x0 + self._width]
-        if not self._matted:
+        if not self._is_cut_out:
             view[:] = person
             return
         # The person is premultiplied: what shows through is the background times the rest.
@@ -209,13 +224,21 @@ class Scene:
 
         `check` is called between steps and may raise (cancel).
         """
+        heads = [build_head(points, triangles) for points in faces]
+        known = [matte for matte in mattes if matte is not None]
+        if len(known) < len(heads):
+            # One person apart from the background and the other one not: nobody's edge would be where it belongs.
+            known = []
+        people: Image | None = image(np.maximum.reduce(known)) if known else None
+        shares: list[Territory | None] = [None]
+        if len(heads) > 1:
+            shares = list(territories(heads, (frame.shape[0], frame.shape[1])))
+        self.animators = [
+            Animator(frame, head, people, check, share) for head, share in zip(heads, shares, strict=True)
+        ]
         plate = frame
-        self.animators: list[Animator] = []
-        for points, matte in zip(faces, mattes, strict=True):
-            head = build_head(points, triangles)
-            self.animators.append(Animator(frame, head, matte, check))
-            if matte is not None:
-                plate = background_plate(plate, matte, head)
+        if people is not None:
+            plate = background_plate(frame, people, max(heads, key=lambda head: head.face_height))
         self._plate: Image = image(cv2.cvtColor(plate, cv2.COLOR_BGR2BGRA))
         self._canvas = np.empty_like(self._plate)
 
