@@ -174,13 +174,16 @@ async def _send(request: Request, file: Download, *, inline: bool) -> Response:
 @router.get(
     "/{job_id}/preview",
     response_class=Response,
-    responses={200: {"content": {"image/jpeg": {}}}, **problems(*_LOOKED_UP, ErrorCode.NOT_READY)},
+    responses={200: {"content": {"image/jpeg": {}}}, 204: {}, **problems(*_LOOKED_UP)},
 )
 async def get_preview(services: ServicesDep, job_id: str) -> Response:
-    """A small picture of what is being made, while an engine leaves one."""
+    """A small picture of what is being made, while an engine leaves one; 204 while there is none."""
     # Another one comes in two seconds: nobody keeps it.
     headers = {"Cache-Control": "no-store"}
-    return Response(await services.jobs.preview(job_id), media_type="image/jpeg", headers=headers)
+    picture = await services.jobs.preview(job_id)
+    if picture is None:
+        return Response(status_code=204, headers=headers)
+    return Response(picture, media_type="image/jpeg", headers=headers)
 
 
 # HEAD: `curl -I` and some players ask for the size first.

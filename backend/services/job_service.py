@@ -197,16 +197,9 @@ class JobService:
         views = [wire_view(await self._store.jobs.get_view(job.job_id)) for job in found.jobs]
         return JobPage(data=views, has_more=found.next_cursor is not None, next_cursor=found.next_cursor)
 
-    async def preview(self, job_id: str) -> bytes:
-        """A JPEG of the picture that is being made. Raises `not_ready` while there is none."""
-        data = await self._previews.read(await self._live(job_id))
-        if data is None:
-            raise RequestError(
-                ErrorCode.NOT_READY,
-                "There is no preview of this job at the moment.",
-                hint="Ask again while its picture is made; engines on the processor leave none.",
-            )
-        return data
+    async def preview(self, job_id: str) -> bytes | None:
+        """A JPEG of the picture that is being made, or None while there is none."""
+        return await self._previews.read(await self._live(job_id))
 
     # -- change ------------------------------------------------------------------------------------
     async def cancel(self, job_id: str) -> JobView:

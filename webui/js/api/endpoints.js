@@ -43,6 +43,9 @@ export const cancelJob = (id) => request(`${jobPath(id)}/cancel`, { method: "POS
  */
 export const retryJob = (id, options = {}) => request(`${jobPath(id)}/retry`, { method: "POST", json: options });
 
+/** What a running job looks like so far; null while there is nothing. @param {string} id @returns {Promise<Blob|null>} */
+export const getPreview = (id) => request(`${jobPath(id)}/preview`, { as: "blob" });
+
 /** @param {string} id */
 export const deleteJob = (id) => request(jobPath(id), { method: "DELETE", as: "none" });
 

@@ -11,6 +11,7 @@ import { icon } from "./icons.js";
 import { jobNotices } from "./job-notices.js";
 import { JobProgress } from "./job-progress.js";
 import { downloads, player } from "./job-result.js";
+import { LiveFrame } from "./live-frame.js";
 import { asProblem, problemBox } from "./problem.js";
 import { shapeFrame } from "./stage-preview.js";
 import { firstLine } from "../lib/text.js";
@@ -43,6 +44,7 @@ const ENGINE_CODES = new Set([
 export class JobPanel {
   shown = false;
   #frame = h("div", { class: "frame" });
+  #live = new LiveFrame();
   #progress = new JobProgress();
   #notices = h("div", { class: "notices" });
   #files = h("div", {});
@@ -58,6 +60,7 @@ export class JobPanel {
       "div",
       { class: "job-panel", "data-job": id },
       this.#frame,
+      this.#live.element,
       this.#progress.element,
       this.#files,
       this.#notices,
@@ -81,6 +84,7 @@ export class JobPanel {
       else fill(this.#frame, h("div", { class: "frame-empty" }, icon("person")));
     });
     this.#frame.classList.toggle("is-waiting", isActive(job));
+    this.#live.update(job);
     this.#progress.update(job);
     this.#part("notices", [job.fallback_reason, job.draft, job.notice, job.error, job.attempts, job.status, words], () =>
       fill(this.#notices, ...jobNotices(job)),
