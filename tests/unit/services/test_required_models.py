@@ -118,6 +118,7 @@ async def test_a_shared_file_is_counted_once_when_the_disk_is_looked_at(
             await made.service.download("first")
         assert caught.value.code is ErrorCode.DISK_FULL, "the required files count"
         assert files.seen == []
+        assert (await made.service.get("sharing")).to_fetch_bytes == len(BIG) + len(SMALL)
         assert (await made.fetched("sharing")).usable
 
 
