@@ -32,6 +32,7 @@ from backend.engines.supervisor import (
 )
 from backend.models.codes import ErrorCode
 from backend.models.errors import EngineFailure, JobCancelled
+from backend.utils.clock import SystemClock
 from backend.utils.media.ffmpeg import locate_ffmpeg
 from tests.fixtures.workers.harness import HOST, LOG, ROOT, Witness, make_request
 from tests.support.wan2gp_cpu.orders import VARIABLE, Orders
@@ -169,8 +170,6 @@ async def whole_rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[R
         limits=LIMITS,
     )
     witness = Witness()
-    from backend.utils.clock import SystemClock
-
     supervisor = WorkerSupervisor(spec, log=LOG, clock=SystemClock(), observer=witness)
     await supervisor.start()
     try:
@@ -339,7 +338,8 @@ async def test_files_that_are_not_there_are_refused_before_anything_is_loaded(ri
     ],
 )
 async def test_values_of_the_wrong_kind_never_reach_upstream(rig: Rig, params: dict[str, Any]) -> None:
-    failure = await rig.failure(rig.job("Wan Multitalk", **params))
+    request = rig.job("Wan Multitalk")
+    failure = await rig.failure(replace(request, params={**request.params, **params}))
     assert failure.code is ErrorCode.VALIDATION_FAILED
     assert rig.settings() == []
 
