@@ -53,6 +53,8 @@ class DraftAdapter(BaseEngineAdapter):
         inputs: dict[str, Path] = {"portrait": kwargs["avatar_path"], "audio": kwargs["audio_path"]}
         if settings.get("timings_path") is not None:
             inputs["timings"] = settings["timings_path"]
+        speakers = settings.get("speakers") or ()
+        inputs.update({f"track_{place}": who["track"] for place, who in enumerate(speakers, start=1)})
         task_dir: Path = settings["work_dir"] / "draft"
         await asyncio.to_thread(task_dir.mkdir, parents=True, exist_ok=True)
 
@@ -70,6 +72,7 @@ class DraftAdapter(BaseEngineAdapter):
                     "aspect": settings["aspect"],
                     "face_index": settings["face_index"],
                     "fps": 25,
+                    **({"speakers": [{"face": who["face"]} for who in speakers]} if speakers else {}),
                 },
                 output_dir=task_dir,
                 seed=settings["seed"],
