@@ -2,7 +2,7 @@
 
 Not part of the usual run: upstream is cloned by its users, not kept here. Set AIO_TEST_WAN2GP to a `wan2gp_core` folder
 (wgp.py at the commit that assets/wan2gp/models.json names, `python_env` with its packages and a PyTorch for the CPU, and
-ffmpeg and ffprobe in `python_env/tools` or on PATH). The worker writes nothing into that folder but what upstream itself
+ffmpeg and ffprobe in `tools/ffmpeg` or on PATH). The worker writes nothing into that folder but what upstream itself
 creates there at every start (settings/, loras/, ffmpeg_bins/).
 """
 

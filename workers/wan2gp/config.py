@@ -62,7 +62,8 @@ def _content(options: Mapping[str, Any], root: Path, models_dir: Path) -> dict[s
         "attention_mode": _attention(options.get("attention")),
         "transformer_types": [],
         "transformer_quantization": "int8",
-        "transformer_dtype_policy": "",
+        # The catalogue has one file of each model; without a policy, cards before Ampere would ask for another one.
+        "transformer_dtype_policy": "bf16",
         "text_encoder_quantization": "int8",
         "mixed_precision": "0",
         "vae_precision": "16",

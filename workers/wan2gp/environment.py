@@ -32,7 +32,7 @@ _PROTECTED = (
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 _TOOLS = ("ffmpeg", "ffprobe")
 # Where the installer lays them, except on Windows. Not into upstream's own folder: there it would want libraries too.
-_TOOLS_FOLDER = Path("python_env", "tools")
+_TOOLS_FOLDER = Path("tools", "ffmpeg")
 # On Windows upstream looks into this folder of its own only, and wants the player too.
 _WINDOWS_FOLDER = "ffmpeg_bins"
 _WINDOWS_TOOLS = ("ffmpeg.exe", "ffprobe.exe", "ffplay.exe")

@@ -57,6 +57,7 @@ class Wan2GpHandler:
         setup, engine, table = self._setup, self._engine, self._table
         if setup is None or engine is None or table is None:
             raise TaskError("internal_error", "The wan2gp worker was not set up.")
+        _forget_peak_memory()
         if task.task == "talking_avatar":
             setting = Setting(engine, table, str(setup.options[_FFMPEG_OPTION]), version_of_upstream())
             return make_talking_avatar(task, context, setting)
@@ -75,6 +76,13 @@ class Wan2GpHandler:
         if self._engine is not None:
             self._engine.close()
         gc.collect()
+
+
+def _forget_peak_memory() -> None:
+    """The peak that the host reports with a result is to be this task's, not that of an earlier one."""
+    torch: Any = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.reset_peak_memory_stats()
 
 
 def create_handler() -> Wan2GpHandler:

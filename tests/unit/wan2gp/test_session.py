@@ -63,7 +63,7 @@ def core(tmp_path: Path) -> Path:
     (folder / "shared").mkdir(parents=True)
     (folder / "shared" / "api.py").write_text(API)
     (folder / "wgp.py").write_text(WGP)
-    tools = folder / "python_env" / "tools"
+    tools = folder / "tools" / "ffmpeg"
     tools.mkdir(parents=True)
     for name in ("ffmpeg", "ffprobe"):
         (tools / name).write_text("#!/bin/sh\n")
@@ -100,7 +100,7 @@ def test_upstream_is_given_our_configuration_and_an_offline_process(core: Path, 
     assert not Path(answer["config"]).is_relative_to(core)
     assert (answer["args"], answer["argv"], answer["console"]) == ([], [], [False, False])
     assert answer["offline"] == "1"
-    assert answer["tools"] == str(core.resolve() / "python_env" / "tools")
+    assert answer["tools"] == str(core.resolve() / "tools" / "ffmpeg")
     assert answer["version"] == "12.60"
     assert answer["shared"] == str(core.resolve() / "shared" / "api.py")
 
@@ -143,7 +143,7 @@ def test_a_folder_without_upstream_is_not_installed(core: Path, tmp_path: Path, 
 
 @pytest.mark.skipif(os.name == "nt", reason="on Windows upstream looks for its tools elsewhere")
 def test_tools_that_are_missing_are_named_and_not_downloaded(core: Path, tmp_path: Path) -> None:
-    (core / "python_env" / "tools" / "ffprobe").unlink()
+    (core / "tools" / "ffmpeg" / "ffprobe").unlink()
     empty = tmp_path / "empty"
     empty.mkdir()
     answer = start(core, tmp_path, PATH=str(empty))
