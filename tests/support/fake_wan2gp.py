@@ -19,7 +19,7 @@ class FakeWan2GP:
         self.root = root
         shutil.copytree(FIXTURE / "upstream", root, ignore=shutil.ignore_patterns("__pycache__"))
         # Where the installer lays them; the stand-in itself never starts ffprobe.
-        tools = root / "python_env" / "tools"
+        tools = root / "tools" / "ffmpeg"
         tools.mkdir(parents=True)
         for name in ("ffmpeg", "ffprobe"):
             (tools / name).symlink_to(FFMPEG.binary)
