@@ -38,6 +38,21 @@ class Readiness:
 READY = Readiness("READY")
 
 
+@dataclass(frozen=True)
+class EngineModel:
+    """One of the models that an engine lets callers choose. `speakers`: how many people it can animate in one picture;
+    `missing`: entries of the catalogue of models to fetch before it works for one."""
+
+    name: str
+    title: str
+    drive: Literal["speech", "text"]
+    speakers: int
+    missing: tuple[str, ...]
+    min_vram_mib: int
+    licence: str
+    licence_url: str
+
+
 class BaseEngineAdapter(ABC):
     """One video engine as the service sees it."""
 
@@ -72,6 +87,10 @@ class BaseEngineAdapter(ABC):
         The returned URL is only a name. Raise `EngineFailure` for a failure with a code,
         `JobCancelled` when `cancelled()` turned true; any other exception becomes `internal_error`.
         """
+
+    def models(self) -> tuple[EngineModel, ...]:
+        """The models that callers may choose, with what is missing of each. A few looks at the disk; most have none."""
+        return ()
 
     def rungs(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
         """What the engine gives up, step by step, when the graphics card's memory is not enough, in words.

@@ -6,11 +6,12 @@ Flow: a job -> the model it gets -> one task of the worker `wan2gp` on one GPU -
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from backend.engines.base import READY, BaseEngineAdapter, Readiness
+from backend.engines.base import READY, BaseEngineAdapter, EngineModel, Readiness
 from backend.engines.wan2gp_home import environment_readiness
 from backend.engines.wan2gp_models import Wan2GPModel, Wan2GPModels
 from backend.engines.worker_port import EngineWorker
@@ -89,6 +90,22 @@ class Wan2GPAdapter(BaseEngineAdapter):
     async def warm(self) -> None:
         if self.readiness().is_ready:
             await self._worker.warm()
+
+    def models(self) -> tuple[EngineModel, ...]:
+        look = functools.cache(self._has_weights)
+        return tuple(
+            EngineModel(
+                name=model.name,
+                title=model.title,
+                drive=model.drive,
+                speakers=2 if model.two_speakers else 1,
+                missing=tuple(model_id for model_id in model.catalogue if not look(model_id)),
+                min_vram_mib=model.min_vram_mib,
+                licence=model.licence,
+                licence_url=model.licence_url,
+            )
+            for model in self._models.all
+        )
 
     def choose(self, settings: Mapping[str, Any]) -> Wan2GPModel:
         """The model that a job with these settings gets. Raises EngineFailure."""
@@ -179,6 +196,6 @@ def _what_ran(model: Wan2GPModel, result: TaskResult) -> dict[str, Any]:
         "model": model.name,
         "gpu": result.metrics.get("gpu", ""),
         "waited_s": result.metrics.get("waited_s", 0.0),
-        "peak_vram_mib": result.metrics.get("peak_vram_mib"),
+        "peak_vram_mib": result.data.get("peak_vram_mib") or result.metrics.get("peak_vram_mib"),
         "parts_reused": result.data.get("parts_reused", 0),
     }

@@ -6,6 +6,7 @@ lie on the disk and how large the card is come from the caller.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -83,7 +84,8 @@ class Wan2GPModels:
 
     def any_ready(self, has_weights: Callable[[str], bool]) -> bool:
         """Whether the weights of at least one model are here, for one speaker at least."""
-        return any(_is_here(model, 1, resolution, has_weights) for model in self.all for resolution in _SIZES)
+        look = functools.cache(has_weights)
+        return any(_is_here(model, 1, resolution, look) for model in self.all for resolution in _SIZES)
 
     def choose(
         self,
@@ -100,6 +102,8 @@ class Wan2GPModels:
         largest card, None when unknown. Raises EngineFailure: `model_missing`, or `engine_unavailable` for two speakers
         with a model that knows one.
         """
+        # One entry serves several models, and each look costs some calls of the disk.
+        has_weights = functools.cache(has_weights)
         if named is not None:
             return self._named(named, speakers, resolution, has_weights)
         able = [

@@ -171,6 +171,20 @@ class AvatarList(WireModel):
     data: list[AvatarView]
 
 
+class EngineModelView(WireModel):
+    """A model that `wangp_model` may name. `missing`: ids of models to download first."""
+
+    name: str
+    title: str
+    drive: Literal["speech", "text"]
+    speakers: int
+    ready: bool
+    missing: list[str]
+    min_vram_mib: int
+    licence: str
+    licence_url: str
+
+
 class EngineView(WireModel):
     name: str
     title: str
@@ -181,6 +195,7 @@ class EngineView(WireModel):
     reason: str | None
     fix: str | None
     disclosure: str | None = None
+    models: list[EngineModelView] = Field(default_factory=list)
 
 
 class EngineList(WireModel):

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from backend.engines.base import BaseEngineAdapter, Readiness
+from backend.engines.base import BaseEngineAdapter, EngineModel, Readiness
 from backend.engines.registry import EngineRegistry
 from backend.models.codes import ErrorCode
 from backend.models.errors import FieldError, RequestError
@@ -51,6 +51,7 @@ class EngineInfo:
     kind: Literal["gpu", "cpu", "plugin"]
     readiness: Readiness
     disclosure: str | None
+    models: tuple[EngineModel, ...] = ()
 
 
 def register_engines(registry: EngineRegistry, adapters: Iterable[BaseEngineAdapter]) -> None:
@@ -102,5 +103,6 @@ class EngineRouter:
 
     def engines(self) -> list[EngineInfo]:
         return [
-            EngineInfo(a.name, a.title or a.name, a.kind, a.readiness(), a.disclosure) for a in self._registry
+            EngineInfo(a.name, a.title or a.name, a.kind, a.readiness(), a.disclosure, a.models())
+            for a in self._registry
         ]

@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from backend import __version__
+from backend.engines.base import EngineModel
 from backend.engines.gpu_lanes import GpuLanes, Lane
 from backend.engines.gpu_pool import GpuFacts
 from backend.engines.worker_port import EngineWorker
 from backend.models.codes import JobStatus
 from backend.models.library import (
     DiskView,
+    EngineModelView,
     EngineView,
     GpuView,
     LimitsView,
@@ -71,6 +73,7 @@ class SystemService:
                 reason=row.readiness.reason,
                 fix=row.readiness.fix,
                 disclosure=row.disclosure,
+                models=[_model_view(model) for model in row.models],
             )
             for row in rows
         ]
@@ -127,6 +130,20 @@ class SystemService:
             job_id=snapshot.job_id,
             restarts=snapshot.restarts,
         )
+
+
+def _model_view(model: EngineModel) -> EngineModelView:
+    return EngineModelView(
+        name=model.name,
+        title=model.title,
+        drive=model.drive,
+        speakers=model.speakers,
+        ready=not model.missing,
+        missing=list(model.missing),
+        min_vram_mib=model.min_vram_mib,
+        licence=model.licence,
+        licence_url=model.licence_url,
+    )
 
 
 def _gpu_view(lane: Lane, gpu: GpuFacts) -> GpuView:
