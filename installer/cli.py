@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from launcher.errors import Exit, LauncherError
 from launcher.process import Runner, SystemRunner
 from launcher.project import ROOT
 from launcher.setup_lock import setup_lock
+
+_AMD = re.compile(r"\b(amd|radeon)\b", re.IGNORECASE)
 
 
 def main(
@@ -48,7 +52,10 @@ def _install(
     arguments: argparse.Namespace, runner: Runner, console: Console, root: Path, measure: Measure
 ) -> int:
     engine = ENGINES[arguments.engine]
+    _refuse_machine(engine)
     graphics = gpus.look(runner)
+    if engine.refuses_others and arguments.torch is None:
+        _refuse_cards(engine, graphics)
     gpu = _chosen_gpu(graphics, arguments.gpu)
     torch = _chosen_torch(engine, gpu, arguments.torch)
     sources = configured(root)
@@ -75,6 +82,32 @@ def _install(
             console.plain(line)
         carry_out(plan, repair=arguments.repair)
     return Exit.OK
+
+
+def _refuse_machine(engine: EngineDefinition) -> None:
+    if engine.refuses_others and sys.platform == "darwin":
+        raise LauncherError(
+            Exit.GPU_UNSUPPORTED,
+            f"{engine.title} is not installed on macOS: it needs an NVIDIA GPU.",
+            fix="use the engines that run on the processor, or a computer with an NVIDIA card.",
+            fix_zh="请使用 CPU 引擎，或换用带 NVIDIA 显卡的电脑。",
+        )
+
+
+def _refuse_cards(engine: EngineDefinition, graphics: Graphics) -> None:
+    """An AMD card alone: said before gigabytes are fetched that cannot run on it."""
+    if graphics.gpus or graphics.trouble or not any(_AMD.search(name) for name in graphics.others):
+        return
+    if any("nvidia" in name.casefold() for name in graphics.others):
+        return
+    raise LauncherError(
+        Exit.GPU_UNSUPPORTED,
+        f"{engine.title} needs an NVIDIA GPU; only {' and '.join(graphics.others)} was found. Upstream's way for AMD "
+        "cards (ROCm) is an experiment that this installer does not make.",
+        fix="use the engines that run on the processor. If there is an NVIDIA card too, install its driver and run "
+        "this again.",
+        fix_zh="请使用 CPU 引擎。若还有 NVIDIA 显卡，请安装其驱动后再次运行。",
+    )
 
 
 def _chosen_gpu(graphics: Graphics, index: int | None) -> Gpu | None:

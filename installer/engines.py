@@ -1,28 +1,58 @@
-"""The engines that can be installed, as data. A new engine is one more entry here and a lock beside it."""
+"""The engines that can be installed, as data. A new engine is one more entry here and its locks beside it."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 LOCKS = Path(__file__).resolve().parent / "locks"
+# The table of Wan2GP's models names the version of upstream that it was written for; the installer brings that one.
+_WAN2GP_TABLE = Path(__file__).resolve().parents[1] / "assets" / "wan2gp" / "models.json"
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """A program of others that is fetched as the source of one commit.
+
+    `tree`: git's id of that commit's files, which what was unpacked must have. `marker`: the file in the engine's folder
+    that a user's own copy has. `version`: as the program calls itself, found in the marker by `version_pattern`.
+    `about_mib`: of its archive.
+    """
+
+    home: str
+    commit: str
+    tree: str
+    version: str
+    marker: str
+    version_pattern: str
+    licence_note: str
+    about_mib: int
+
+    @property
+    def path(self) -> str:
+        """OWNER/NAME on GitHub."""
+        return self.home.removeprefix("https://github.com/")
 
 
 @dataclass(frozen=True)
 class EngineDefinition:
     """One engine with an environment of its own.
 
-    `core_folder`: its folder in the project, where everything goes. `pythons`: minor versions, the best one first.
-    `lock`: file in installer/locks, installed without its PyTorch. `torch_packages`: what is installed from
+    `core_folder`: its folder in the project, where everything goes. `steps`: names of installer/steps.py, in any order.
+    `pythons`: minor versions, the best one first. `lock`: file in installer/locks, installed without its PyTorch;
+    `source_lock`: the same for packages that are published as source only. `torch_packages`: what is installed from
     PyTorch's own index; `imports`: modules that the self-test imports. `min_capability`: of the GPU; `memory_mib`:
-    of the GPU, less is warned of. `disk_mib`: free space that the installation needs while it runs.
-    `model_id`: of the weights, in assets/catalogue.
+    of the GPU, less is warned of. `disk_mib`: free space that the installation needs while it runs; `weights_gb`: what
+    its usual weights take afterwards, told and not asked for. `model_id`: of the weights, in assets/catalogue.
+    `refuses_others`: on a machine with another maker's card alone, and on macOS, nothing is installed.
     """
 
     name: str
     title: str
     core_folder: str
+    steps: tuple[str, ...]
     pythons: tuple[str, ...]
     lock: str
     torch_packages: tuple[str, ...]
@@ -34,16 +64,27 @@ class EngineDefinition:
     licence: str
     home: str
     model_id: str
+    source_lock: str | None = None
+    upstream: Upstream | None = None
+    weights_gb: int | None = None
+    packages_mib: int = 250
+    refuses_others: bool = False
 
     @property
     def lock_file(self) -> Path:
         return LOCKS / self.lock
+
+    @property
+    def lock_files(self) -> tuple[Path, ...]:
+        """All locks of its packages, in the order in which they are installed."""
+        return (self.lock_file, *(() if self.source_lock is None else (LOCKS / self.source_lock,)))
 
 
 VOXCPM = EngineDefinition(
     name="voxcpm",
     title="VoxCPM2 (voice cloning)",
     core_folder="voxcpm_core",
+    steps=("uv", "python", "environment", "torch", "packages", "self-test"),
     pythons=("3.11", "3.12", "3.10"),
     lock="voxcpm.lock",
     torch_packages=("torch", "torchaudio"),
@@ -59,4 +100,48 @@ VOXCPM = EngineDefinition(
     model_id="voxcpm2",
 )
 
-ENGINES: Mapping[str, EngineDefinition] = {VOXCPM.name: VOXCPM}
+
+def _wan2gp_upstream() -> Upstream:
+    pin = json.loads(_WAN2GP_TABLE.read_text("utf-8"))["upstream"]
+    return Upstream(
+        home=str(pin["home"]),
+        commit=str(pin["commit"]),
+        tree=str(pin["tree"]),
+        version=str(pin["version"]),
+        marker="wgp.py",
+        version_pattern=r"""^WanGP_version\s*=\s*["']([\w.]{1,20})["']""",
+        licence_note="WanGP Community License 2.0: free of charge, no paid or hosted use; read LICENSE.txt in its folder",
+        about_mib=80,
+    )
+
+
+WAN2GP = EngineDefinition(
+    name="wan2gp",
+    title="Wan2GP (WanGP by deepbeepmeep)",
+    core_folder="wan2gp_core",
+    steps=("uv", "python", "environment", "ffmpeg", "source", "torch", "packages", "self-test", "start"),
+    # Upstream supports 3.11 for the cards of today, and its start was tried with the lock on that one alone.
+    pythons=("3.11",),
+    lock="wan2gp.lock",
+    source_lock="wan2gp-source.lock",
+    torch_packages=("torch", "torchvision", "torchaudio"),
+    imports=(
+        *("mmgp", "diffusers", "transformers", "gradio", "librosa", "cv2", "onnxruntime", "whisper"),
+        *("spacy", "misaki", "audio_separator.separator", "s3tokenizer", "omegaconf"),
+    ),
+    min_capability=(6, 0),
+    why_capability="upstream supports GTX 10 cards and newer ones",
+    # A card sold with 8 GB; what each model needs is said in the page before a job.
+    memory_mib=8_000,
+    # Like VoxCPM2's, and 1.7 GB of packages, their wheels, and the source.
+    disk_mib=17_000,
+    licence="WanGP Community License 2.0",
+    home="https://github.com/deepbeepmeep/Wan2GP",
+    model_id="wan2gp-core",
+    upstream=_wan2gp_upstream(),
+    weights_gb=30,
+    packages_mib=900,
+    refuses_others=True,
+)
+
+ENGINES: Mapping[str, EngineDefinition] = {engine.name: engine for engine in (VOXCPM, WAN2GP)}

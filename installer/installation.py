@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from installer.context import Context
+from installer.engines import EngineDefinition
 from installer.sources import without_secret
 from installer.state import InstallState, begun, finished, read_state, write_state
-from installer.steps import STEPS, Step, no_gpu
+from installer.step import Step, no_gpu
+from installer.steps import steps_of
+from installer.steps_source import source_line
 from launcher.errors import Exit, LauncherError
 
 _MIB = 1 << 20
@@ -53,7 +56,7 @@ def make_plan(context: Context, *, repair: bool = False) -> Plan:
     state = InstallState(str(context.core)) if repair else read_state(context.core)
     planned: list[PlannedStep] = []
     before = ""
-    for step in STEPS:
+    for step in steps_of(context.engine):
         before = _fingerprint(step, context, before)
         is_done = (
             all(earlier.is_done for earlier in planned)
@@ -62,7 +65,7 @@ def make_plan(context: Context, *, repair: bool = False) -> Plan:
             and step.is_intact(context)
         )
         planned.append(PlannedStep(step, before, is_done))
-    downloads = sum(p.step.about_mib for p in planned if not p.is_done)
+    downloads = sum(p.step.about_mib(context) for p in planned if not p.is_done)
     needs = context.engine.disk_mib if downloads > _SMALL_MIB else _SMALL_MIB
     return Plan(context, tuple(planned), needs, _free_mib(context.core))
 
@@ -81,6 +84,8 @@ def lines(plan: Plan) -> list[str]:
         f"into {context.core}",
         f"GPU: {context.gpu or 'none that can be used'}",
     ]
+    if engine.upstream is not None:
+        text.append(source_line(context))
     if context.torch is not None:
         text.append(f"PyTorch {context.torch.label}: {context.torch.reason}")
         if context.torch.warning:
@@ -94,17 +99,27 @@ def lines(plan: Plan) -> list[str]:
         + ", ".join(without_secret(address) for address in (sources.pypi, sources.torch, sources.github))
     )
     text.append(f"disk: {plan.needs_mib} MiB needed, {plan.free_mib} MiB free")
+    stopping = next((p.step for p in plan.steps if not p.is_done and _is_stopped(p.step, context)), None)
     for number, planned in enumerate(plan.steps, 1):
         step = planned.step
-        size = f", about {step.about_mib} MiB to download" if step.about_mib and not planned.is_done else ""
-        stop = ""
-        if step.needs_gpu and context.gpu is None and (step.name == "self-test" or context.torch is None):
-            stop = " - stops here without an NVIDIA GPU"
+        about = 0 if planned.is_done else step.about_mib(context)
+        size = f", about {about} MiB to download" if about else ""
+        stop = " - stops here without an NVIDIA GPU" if step is stopping else ""
         text.append(
             f"{number}. [{'done' if planned.is_done else 'to do'}] {step.name}: {step.title}{size}{stop}"
         )
-    text.append(f"then the weights: model “{engine.model_id}” in the page under Models")
+    text.append(_weights(engine))
     return text
+
+
+def _is_stopped(step: Step, context: Context) -> bool:
+    """Whether this step cannot be done on this machine as it is."""
+    return (step.needs_torch and context.torch is None) or (step.needs_card and context.gpu is None)
+
+
+def _weights(engine: EngineDefinition) -> str:
+    size = f", about {engine.weights_gb} GB for the usual ones" if engine.weights_gb else ""
+    return f"then the weights: model “{engine.model_id}” in the page under Models{size}"
 
 
 def carry_out(plan: Plan, *, repair: bool = False) -> None:
@@ -135,7 +150,7 @@ def carry_out(plan: Plan, *, repair: bool = False) -> None:
         if planned.is_done:
             console.ok(f"{step.title} ({number} of {len(plan.steps)}): done before")
             continue
-        if step.needs_gpu and context.torch is None:
+        if step.needs_torch and context.torch is None:
             raise no_gpu(context)
         console.doing(f"{step.title} ({number} of {len(plan.steps)})")
         state = begun(state, step.name)
@@ -179,7 +194,7 @@ def _memory_note(context: Context) -> str | None:
         return None
     return (
         f"{gpu.name} has {gpu.memory_mib} MiB; {context.engine.title} uses about {context.engine.memory_mib} MiB. "
-        "It may run out of memory; another engine speaks then."
+        "It may run out of memory; another engine takes over then."
     )
 
 

@@ -1,7 +1,7 @@
 """The self-test of an engine's environment. Runs in that environment's Python, as a file, with nothing of ours.
 
-In: the modules to import. Out: one line of JSON. With a GPU, a small product of matrices is computed on it in the
-type that the engines use: only that proves that build, driver and card fit each other.
+In: the number type to compute in, and the modules to import. Out: one line of JSON. With a GPU, a small product of
+matrices is computed on it in the type that the engines use: only that proves that build, driver and card fit each other.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import warnings
 from typing import Any
 
 
-def probe(modules: list[str]) -> dict[str, Any]:
+def probe(dtype: str, modules: list[str]) -> dict[str, Any]:
     """What can be said about this environment."""
     facts: dict[str, Any] = {
         "torch": None,
@@ -34,7 +34,7 @@ def probe(modules: list[str]) -> dict[str, Any]:
         step = "gpu"
         if torch.cuda.is_available():
             facts["gpu"] = torch.cuda.get_device_name(0)
-            ones = torch.ones((64, 64), dtype=torch.bfloat16, device="cuda")
+            ones = torch.ones((64, 64), dtype=getattr(torch, dtype), device="cuda")
             facts["computed"] = bool((ones @ ones).sum().item() == 64.0**3)
     except Exception as error:  # noqa: BLE001 - whatever a foreign package raises is the answer
         facts["error"] = f"{step}: {type(error).__name__}: {error}"[:2000]
@@ -43,4 +43,4 @@ def probe(modules: list[str]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    sys.stdout.write("\n" + json.dumps(probe(sys.argv[1:])) + "\n")
+    sys.stdout.write("\n" + json.dumps(probe(sys.argv[1], sys.argv[2:])) + "\n")

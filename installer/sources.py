@@ -48,7 +48,7 @@ KINDS: dict[str, Kind] = {
     ),
     "github": Kind(
         "GITHUB_MIRROR",
-        "Python",
+        "GitHub",
         GITHUB,
         ("https://ghfast.top/https://github.com",),
         "/astral-sh/python-build-standalone/releases/latest",

@@ -19,15 +19,14 @@ from typing import Any
 import pytest
 
 from backend.engines.environment_probe import environment_python
-from installer import cli, context, engines, installation, steps
+from installer import cli, installation, steps_environment
 from installer.state import STATE_NAME, read_state
 from launcher.errors import Exit
-from tests.support.fake_registry import FAKE_TORCH, FAKE_UV, Registry, serving, wheel
+from tests.support.fake_registry import Registry, serving
+from tests.support.installer_rig import LABEL, RTX_4090, Rig
 from tests.unit.launcher.twins import MemoryConsole
 
 ROOT = Path(__file__).resolve().parents[2]
-RTX_4090 = "0, NVIDIA GeForce RTX 4090, 8.9, 24564, 580.65.06"
-LABEL = "2.10.0+cu130"
 
 pytestmark = [
     pytest.mark.slow,  # each starts some interpreters
@@ -35,81 +34,6 @@ pytestmark = [
         sys.platform == "win32", reason="the stand-ins for uv and nvidia-smi are POSIX scripts"
     ),
 ]
-
-
-class Rig:
-    """A machine with a graphics card of choice and its own package index."""
-
-    def __init__(self, folder: Path, registry: Registry, patch: pytest.MonkeyPatch) -> None:
-        self.root = folder / "项目 dir"
-        self.root.mkdir()
-        self.registry = registry
-        self.log = folder / "uv.log"
-        self.patch = patch
-        self.bin = folder / "bin"
-        self.bin.mkdir()
-        packages = [wheel(name, "1.0", {f"{name}.py": ""}) for name in ("voxcpm", "transformers", "librosa")]
-        uv = wheel("uv", "9.9.9", {}, {"uv": FAKE_UV})
-        registry.add(uv, *packages)
-        for label, cuda in ((LABEL, "13.0"), ("2.10.0+cu128", "12.8"), ("2.5.1+cu124", "12.4")):
-            text = FAKE_TORCH.format(version=label, cuda=cuda)
-            registry.add(
-                wheel("torch", label, {"torch.py": text}), wheel("torchaudio", label, {"torchaudio.py": ""})
-            )
-        self.uv_lock = folder / "uv.lock"
-        self.uv_lock.write_text(uv.pin)
-        self.lock = folder / "engine.lock"
-        self.lock.write_text("".join(package.pin for package in packages))
-        patch.setattr(context, "UV_LOCK", self.uv_lock)
-        patch.setattr(steps, "UV_LOCK", self.uv_lock)
-        patch.setattr(steps, "PAUSE_BETWEEN_ATTEMPTS_S", 0.01)
-        patch.setattr(engines.EngineDefinition, "lock_file", property(lambda _: self.lock))
-        self.minor = f"{sys.version_info[0]}.{sys.version_info[1]}"
-        engine = replace(engines.VOXCPM, pythons=(self.minor,), disk_mib=1)
-        patch.setattr(cli, "ENGINES", {"voxcpm": engine})
-        for name, value in {
-            "PIP_CONFIG_FILE": os.devnull,
-            "PIP_INDEX_URL": f"{registry.address}/simple",
-            "TORCH_INDEX_URL": f"{registry.address}/torch",
-            "INSTALLER_LOG": str(self.log),
-            "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}",
-        }.items():
-            patch.setenv(name, value)
-        for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "HF_ENDPOINT", "GITHUB_MIRROR"):
-            patch.delenv(name, raising=False)
-        self.card(None)
-
-    def card(self, line: str | None, *, status: int = 0) -> None:
-        """The answer of nvidia-smi; None: there is no such program (here: it says that there is no device)."""
-        script = self.bin / "nvidia-smi"
-        text = "No devices were found" if line is None else line
-        script.write_text(f"#!/bin/sh\necho '{text}'\nexit {6 if line is None else status}\n")
-        script.chmod(0o755)
-        if line is None:
-            self.patch.delenv("FAKE_GPU", raising=False)
-        else:
-            self.patch.setenv("FAKE_GPU", line.split(",")[1].strip())
-
-    def install(self, *arguments: str) -> tuple[int, str]:
-        console = MemoryConsole()
-        status = cli.main(["voxcpm", *arguments], console=console, root=self.root)
-        return status, console.text
-
-    @property
-    def core(self) -> Path:
-        return self.root / "voxcpm_core"
-
-    def calls(self) -> list[list[str]]:
-        if not self.log.exists():
-            return []
-        return [json.loads(line)["call"] for line in self.log.read_text("utf-8").splitlines()]
-
-    def words(self) -> list[str]:
-        """What uv was asked for, in short."""
-        return [
-            call[0] if call[0] in {"venv", "python"} else "torch" if "--index" in call else "packages"
-            for call in self.calls()
-        ]
 
 
 @pytest.fixture
@@ -143,7 +67,7 @@ def test_a_plan_says_all_and_writes_nothing(rig: Rig) -> None:
     assert not rig.core.exists()
     assert "RTX 4090 (24564 MiB, compute capability 8.9, driver 580.65.06)" in text
     assert f"PyTorch {LABEL}: this card and its driver support CUDA 13" in text
-    assert text.count("[to do]") == len(steps.STEPS)
+    assert text.count("[to do]") == len(rig.engine.steps)
     assert rig.registry.asked == []
 
 
@@ -201,9 +125,9 @@ import sys
 sys.path.insert(0, {str(ROOT)!r})
 from dataclasses import replace
 from pathlib import Path
-from installer import cli, context, engines, steps
-context.UV_LOCK = steps.UV_LOCK = Path({str(rig.uv_lock)!r})
-engines.EngineDefinition.lock_file = property(lambda _: Path({str(rig.lock)!r}))
+from installer import cli, context, engines, steps_environment
+context.UV_LOCK = steps_environment.UV_LOCK = Path({str(rig.uv_lock)!r})
+engines.EngineDefinition.lock_files = property(lambda _: (Path({str(rig.lock)!r}),))
 cli.ENGINES = {{"voxcpm": replace(engines.VOXCPM, pythons=({rig.minor!r},), disk_mib=1)}}
 cli.main(["voxcpm"], root=Path({str(rig.root)!r}))
 """
@@ -315,7 +239,7 @@ def test_a_gpu_that_pytorch_does_not_see_or_that_computes_wrong_fails_the_test(
 def test_a_package_that_cannot_be_imported_fails_the_test_with_its_words(rig: Rig) -> None:
     rig.card(RTX_4090)
     assert rig.install()[0] == Exit.OK
-    broken = next((rig.core / "python_env").glob("lib/python*/site-packages/librosa.py"))
+    broken = next((rig.core / "python_env").glob("lib/python*/site-packages/librosa/__init__.py"))
     broken.write_text("raise OSError('libsndfile is missing')")
     state = json.loads((rig.core / STATE_NAME).read_text())
     del state["done"]["self-test"]
@@ -329,9 +253,7 @@ def test_a_package_that_cannot_be_imported_fails_the_test_with_its_words(rig: Ri
 def test_what_was_deleted_by_hand_is_made_again(rig: Rig) -> None:
     rig.card(RTX_4090)
     assert rig.install()[0] == Exit.OK
-    next((rig.core / "python_env").glob("lib/python*/site-packages/voxcpm.py")).parent.joinpath(
-        "voxcpm-1.0.dist-info", "METADATA"
-    ).unlink()
+    next((rig.core / "python_env").glob("lib/python*/site-packages/voxcpm-1.0.dist-info/METADATA")).unlink()
     assert rig.install()[0] == Exit.OK
     assert rig.words() == ["venv", "torch", "packages", "packages"]
 
@@ -400,7 +322,7 @@ def test_a_private_python_is_fetched_when_there_is_none_or_when_asked_for(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rig.card(RTX_4090)
-    monkeypatch.setattr(steps.interpreters, "find", lambda wanted, runner: None)
+    monkeypatch.setattr(steps_environment.interpreters, "find", lambda wanted, runner: None)
     status, text = rig.install("--private-python")
     assert status == Exit.OK, text
     assert rig.words() == ["python", "venv", "torch", "packages"]

@@ -54,7 +54,11 @@ if arguments[:2] == ["python", "install"]:
     sys.exit(0)
 assert arguments[:2] == ["pip", "install"], arguments
 import hashlib, io, re, sysconfig, urllib.request, zipfile
-site = next(pathlib.Path(value("--python")).parent.parent.glob("lib/python*/site-packages"))
+if value("--target"):
+    site = pathlib.Path(value("--target"))
+    site.mkdir(parents=True, exist_ok=True)
+else:
+    site = next(pathlib.Path(value("--python")).parent.parent.glob("lib/python*/site-packages"))
 wanted = [(part, None) for part in arguments[2:] if "==" in part]
 if value("-r"):
     assert "--require-hashes" in arguments
@@ -82,6 +86,7 @@ for pin, digest in wanted:
 FAKE_TORCH = """import os
 __version__ = "{version}"
 bfloat16 = "bfloat16"
+float16 = "float16"
 class version:
     cuda = "{cuda}"
 class _Number:
