@@ -64,6 +64,8 @@ _TABLE = (
             "CUDA error: unknown error",
             "uncorrectable ECC error",
             "CUDA error: (?:the )?launch timed out",
+            "CUDNN_STATUS_EXECUTION_FAILED",
+            "CUBLAS_STATUS_EXECUTION_FAILED",
             "device lost",
             "GPU is lost",
         ),
@@ -113,6 +115,13 @@ _TABLE = (
             "CUDNN_STATUS_ALLOC_FAILED",
             "cudaErrorMemoryAllocation",
         ),
+    ),
+    _Row(
+        # Whatever else CUDA says: nobody knows whether this process can use the GPU again.
+        "gpu_fault",
+        "The GPU reported a fault while Wan2GP was working. The engine was restarted.",
+        _any("CUDA error:", "CUDA driver error", r"Triton Error \[CUDA\]"),
+        poisons=True,
     ),
     _Row(
         "disk_full",

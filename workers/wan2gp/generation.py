@@ -57,13 +57,11 @@ def generate(
     try:
         path = run.result_of(engine.submit({**settings, "output_filename": name}, folder))
     except BaseException:
-        empty_folder(folder)
+        _tidy(folder, None, context)
         raise
     finally:
         engine.settle()
-    for other in folder.iterdir():
-        if other.resolve() != path:
-            _remove(other)
+    _tidy(folder, path, context)
     return path
 
 
@@ -72,6 +70,16 @@ def empty_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for entry in folder.iterdir():
         _remove(entry)
+
+
+def _tidy(folder: Path, kept: Path | None, context: TaskContext) -> None:
+    """Remove all but `kept`. A file that cannot go (on Windows upstream may still hold it) must not hide the outcome."""
+    try:
+        for entry in folder.iterdir():
+            if entry.resolve() != kept:
+                _remove(entry)
+    except OSError as error:
+        context.log("warning", f"what upstream left could not be removed: {error}")
 
 
 def _remove(entry: Path) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _FFMPEG_OPTION = "ffmpeg"
 _ASSETS_OPTION = "assets_dir"
+_OWN_ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 
 class Wan2GpHandler:
@@ -32,15 +33,16 @@ class Wan2GpHandler:
         self._engine: Engine | None = None
         self._table: Table | None = None
         self._voices: Voices | None = None
+        self._ffmpeg = ""
 
     def load(self, setup: WorkerSetup) -> dict[str, Any]:
         """Read the table, import and initialise upstream; no weights. Raises TaskError."""
-        for option in (_FFMPEG_OPTION, _ASSETS_OPTION):
-            if not setup.options.get(option):
-                raise TaskError("internal_error", "The wan2gp worker was not set up.", detail=f"no {option}")
+        options = setup.options
         self._setup = setup
-        self._table = load_table(Path(str(setup.options[_ASSETS_OPTION])))
+        self._table = load_table(Path(str(options.get(_ASSETS_OPTION) or _OWN_ASSETS)))
         self._engine = start_engine(setup)
+        # Upstream's own is on PATH by now.
+        self._ffmpeg = str(options.get(_FFMPEG_OPTION) or "ffmpeg")
         torch: Any = sys.modules.get("torch")
         return {
             "engine_version": f"wan2gp {version_of_upstream()}",
@@ -59,13 +61,12 @@ class Wan2GpHandler:
             raise TaskError("internal_error", "The wan2gp worker was not set up.")
         _forget_peak_memory()
         if task.task == "talking_avatar":
-            setting = Setting(engine, table, str(setup.options[_FFMPEG_OPTION]), version_of_upstream())
+            setting = Setting(engine, table, self._ffmpeg, version_of_upstream())
             return make_talking_avatar(task, context, setting)
         if task.task == "speech":
             if self._voices is None:
-                from workers.wan2gp.speech import (
-                    Voices,
-                )  # numpy and the text front end: only who speaks needs them
+                # numpy and the text front end: only who speaks needs them
+                from workers.wan2gp.speech import Voices
 
                 self._voices = Voices(setup)
             return self._voices.run(engine, task, context)

@@ -40,6 +40,8 @@ def _other(text: str) -> str:
         (_other("CUDA error: device-side assert triggered"), "gpu_fault", True),
         (_other("CUDA error: an illegal memory access was encountered"), "gpu_fault", True),
         (_other("CUDA error: unspecified launch failure"), "gpu_fault", True),
+        (_other("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), "gpu_fault", True),
+        (_other("CUDA error: invalid argument"), "gpu_fault", True),
         ("CUDA error: no kernel image is available for execution on the device", "gpu_unsupported", True),
         (
             "An error happened while trying to locate the file on the Hub and we cannot find the requested files",

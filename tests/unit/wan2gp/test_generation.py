@@ -204,3 +204,16 @@ def test_what_upstream_prints_goes_to_the_log_pipe(
     engine, _ = scripted_engine(tmp_path, Script(events=[printed("保存 saved")], write=writes_one_file))
     run(engine, folder)
     assert "保存 saved" in capfd.readouterr().err
+
+
+def test_a_file_that_cannot_be_removed_does_not_hide_the_outcome(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(entry: Path) -> None:
+        raise PermissionError("in use")
+
+    engine, _ = scripted_engine(
+        tmp_path, Script(errors=[failed("CUDA out of memory.")], write=writes_one_file)
+    )
+    monkeypatch.setattr(generation, "_remove", refuse)
+    assert error_of(engine, folder).code == "gpu_oom"
