@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from installer.engines import ENGINES
+
 ROOT = Path(__file__).resolve().parents[2]
-ENTRY_SCRIPTS = ("start.bat", "test.bat", "install_voxcpm.bat")
+INSTALLERS = ("voxcpm", "wan2gp")
+ENTRY_SCRIPTS = ("start.bat", "test.bat", *(f"install_{engine}.bat" for engine in INSTALLERS))
 SCRIPTS = (*ENTRY_SCRIPTS, "launcher/run.bat")
 # Thin: everything that can live in Python lives in Python.
-MOST_LINES = {"start.bat": 12, "test.bat": 12, "install_voxcpm.bat": 12, "launcher/run.bat": 30}
+MOST_LINES = {**dict.fromkeys(ENTRY_SCRIPTS, 12), "launcher/run.bat": 30}
 
 
 def _lines(name: str) -> list[str]:
@@ -46,7 +49,10 @@ def test_git_gives_batch_files_windows_line_ends(name: str) -> None:
     assert f"{name}: eol: crlf" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["start.sh", "test.sh", "install_voxcpm.sh", "launcher/run.sh", ".ci/run"])
+@pytest.mark.parametrize(
+    "name",
+    ["start.sh", "test.sh", *(f"install_{engine}.sh" for engine in INSTALLERS), "launcher/run.sh", ".ci/run"],
+)
 def test_shell_scripts_keep_unix_line_ends(name: str) -> None:
     assert b"\r" not in (ROOT / name).read_bytes()
 
@@ -80,10 +86,16 @@ def test_start_and_test_hand_all_arguments_to_the_same_commands_as_on_linux() ->
         assert f'launcher/run.sh" {command} "$@"' in (ROOT / name).read_text(encoding="utf-8")
 
 
-def test_an_installer_is_the_same_command_on_every_system() -> None:
-    assert "call launcher\\run.bat install voxcpm %*" in _commands("install_voxcpm.bat")
-    text = (ROOT / "install_voxcpm.sh").read_text(encoding="utf-8")
-    assert 'launcher/run.sh" install voxcpm "$@"' in text
+@pytest.mark.parametrize("engine", INSTALLERS)
+def test_an_installer_is_the_same_command_on_every_system(engine: str) -> None:
+    assert f"call launcher\\run.bat install {engine} %*" in _commands(f"install_{engine}.bat")
+    text = (ROOT / f"install_{engine}.sh").read_text(encoding="utf-8")
+    assert f'launcher/run.sh" install {engine} "$@"' in text
+
+
+def test_every_engine_that_can_be_installed_has_its_scripts() -> None:
+    assert sorted(ENGINES) == sorted(INSTALLERS)
+    assert all((ROOT / f"install_{engine}{end}").is_file() for engine in ENGINES for end in (".bat", ".sh"))
 
 
 def test_every_jump_of_the_finder_has_its_label() -> None:
