@@ -56,7 +56,8 @@ TEXTS: dict[ErrorCode, FailureText] = {
         f"Update All-in-one and the engine together, then restart. {_LOG}",
     ),
     ErrorCode.MODEL_MISSING: FailureText(
-        "The engine {engine} misses a model file.", "Run the installer again; it fetches what is missing."
+        "The engine {engine} misses a model file.",
+        "Download or verify its model in the page under Models; if it came with the installer, run that again.",
     ),
     ErrorCode.MODEL_DOWNLOAD: FailureText(
         "The engine {engine} could not download a model.",

@@ -40,7 +40,11 @@ class GpuDriver(Protocol):
 
 
 class NvidiaDriver:
-    """NVML. Opened and closed for each look: a driver that is updated or restarted meanwhile is no trouble."""
+    """NVML. It stays open between two looks: on a machine whose driver sleeps when nobody uses it, each opening takes a
+    second. After an error it is opened anew, so a driver that was restarted is found again. One look at a time."""
+
+    def __init__(self) -> None:
+        self._is_open = False
 
     def look(self) -> tuple[GpuFacts, ...]:
         try:
@@ -48,7 +52,9 @@ class NvidiaDriver:
         except ImportError:
             return ()
         try:
-            nvml.nvmlInit()
+            if not self._is_open:
+                nvml.nvmlInit()
+                self._is_open = True
         except nvml.NVMLError:
             return ()  # no NVIDIA driver: the usual case on most machines
         try:
@@ -56,9 +62,15 @@ class NvidiaDriver:
             return tuple(facts for index in range(count) if (facts := _facts(nvml, index)) is not None)
         except nvml.NVMLError as error:
             app_logger.warning("the NVIDIA driver does not answer: %s", error)
+            self._close(nvml)
             return ()
-        finally:
+
+    def _close(self, nvml: Any) -> None:
+        self._is_open = False
+        try:
             nvml.nvmlShutdown()
+        except nvml.NVMLError as error:
+            app_logger.debug("NVML was closed already: %s", error)
 
 
 def _facts(nvml: Any, index: int) -> GpuFacts | None:

@@ -19,7 +19,7 @@ from backend.models.errors import EngineFailure
 TABLE_PATH = Path("wan2gp", "models.json")
 TABLE_VERSION = 1
 # What speaks best, by what upstream itself recommends and by what each was trained for; the first that is here is taken
-# when nobody names one. Text-to-video models sees neither portrait nor speech, so they are only ever named.
+# when nobody names one. Models driven by text see neither portrait nor speech, so they are only ever named.
 BEST_FIRST = (
     "LongCat Avatar 1.5",
     "InfiniteTalk (Wan2GP)",

@@ -51,8 +51,20 @@ def refuse(*_: object) -> None:
 def test_a_card_is_told_with_its_memory_in_mebibytes(monkeypatch: pytest.MonkeyPatch) -> None:
     module = fake_nvml(monkeypatch)
     facts = GpuFacts(0, "GPU-1234", "NVIDIA GeForce RTX 4090", 24 * 1024, 20 * 1024, (8, 9))
-    assert NvidiaDriver().look() == (facts,)
-    assert module.opened == 0, "what was opened is closed"
+    driver = NvidiaDriver()
+    assert driver.look() == driver.look() == (facts,)
+    assert module.opened == 1, "it stays open: opening may take a second"
+
+
+def test_a_driver_that_was_restarted_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = fake_nvml(monkeypatch)
+    driver = NvidiaDriver()
+    count = module.nvmlDeviceGetCount
+    module.nvmlDeviceGetCount = refuse  # type: ignore[attr-defined]
+    assert driver.look() == ()
+    assert module.opened == 0
+    module.nvmlDeviceGetCount = count  # type: ignore[attr-defined]
+    assert len(driver.look()) == 1
 
 
 def test_what_a_card_does_not_tell_is_unknown_and_the_rest_still_counts(
