@@ -26,6 +26,7 @@ from tests.unit.services.test_model_service import (
     sha,
     shop,
 )
+from tests.unit.services.test_wan2gp_weights import CATALOGUE, FETCHED
 
 __all__ = ["hub", "quick"]  # fixtures
 
@@ -120,6 +121,26 @@ async def test_a_shared_file_is_counted_once_when_the_disk_is_looked_at(
         assert files.seen == []
         assert (await made.service.get("sharing")).to_fetch_bytes == len(BIG) + len(SMALL)
         assert (await made.fetched("sharing")).usable
+
+
+@pytest.mark.parametrize(
+    ("model_id", "recorded"), [("wan2gp-chatterbox", "chatterbox"), ("wan2gp-omnivoice", "omnivoice")]
+)
+async def test_the_entries_that_ship_are_fetched_from_where_upstream_does_and_lie_where_it_looks(
+    hub: OddHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_id: str, recorded: str
+) -> None:
+    monkeypatch.setattr(ModelFiles, "free_bytes", lambda _self: 1 << 50)
+    fetched = [*FETCHED["core"], *FETCHED[recorded]]
+    for repo, path, _ in fetched:
+        hub.files[f"/{repo}/resolve/main/{path}"] = f"{repo}/{path}".encode()
+    models = (CATALOGUE.get("wan2gp-core"), CATALOGUE.get(model_id))
+    async with shop(tmp_path, hub, *(model for model in models if model is not None)) as made:
+        await made.service.download(model_id)
+        await made.when(lambda view: view.usable or view.state == "failed", model_id)
+        folder = made.service.folder(model_id)
+        assert folder == tmp_path / "models" / "wan2gp"
+        for repo, path, place in fetched:
+            assert (folder / place).read_bytes() == f"{repo}/{path}".encode()
 
 
 def unpinned() -> CatalogueModel:
