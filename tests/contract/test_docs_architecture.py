@@ -6,14 +6,16 @@ import re
 import sqlite3
 from pathlib import Path
 
-from backend.engines import restart_policy
+from backend.engines import gpu_lanes, gpu_pool, restart_policy
 from backend.engines.classify import POISONING, POLICIES, FailurePolicy
 from backend.engines.worker_types import WorkerLimits
 from backend.models.codes import INPUT_CODES, STAGE_ORDER, JobState, JobStatus, StageState
 from backend.models.records import AttemptOutcome, public_status
-from backend.services import failure_desk, stage_io
+from backend.services import failure_desk, retention, stage_io
+from backend.services.gpu_fleet import BUILD_EDGE, GPU_ENGINES
 from backend.services.job_progress import SPANS
 from backend.services.job_view import ARTIFACT_KEYS
+from backend.services.ladder import MAX_RUNGS
 from backend.storage.migrations import MIGRATIONS
 from backend.storage.migrations.runner import KEEP_BACKUPS
 from backend.storage.setup import LOCK_NAME, layout_of
@@ -125,6 +127,7 @@ def test_the_folders_of_the_data_are_those_that_are_made() -> None:
             layout.uploads,
             layout.outputs,
             layout.work,
+            layout.checkpoints,
             layout.speech_cache,
             layout.models,
             layout.hf_cache,
@@ -139,3 +142,17 @@ def test_the_folders_of_the_data_are_those_that_are_made() -> None:
     assert ORPHAN_AGE_S == 3600
     assert "older than an hour" in text
     assert f"`data/{LOCK_NAME}`" in PAGE
+
+
+def test_what_is_said_of_gpus_and_the_ladder_is_what_the_code_does() -> None:
+    text = section(PAGE, "## GPUs")
+    assert f"for {gpu_pool.LOOK_WITHIN_S:g} s at most" in text
+    assert f"at most {gpu_lanes.VRAM_WITHIN_S:g} s." in text
+    assert f"(compute capability {'.'.join(map(str, BUILD_EDGE))})" in text
+    (wan2gp,) = (engine for engine in GPU_ENGINES if engine.name == "wan2gp")
+    assert f"without weights within {wan2gp.start_timeout_s:g} s" in text
+    assert f"is replaced after {wan2gp.recycle_after_tasks} tasks" in text
+    assert {engine.name for engine in GPU_ENGINES} <= set(words(text))
+    assert f"at most {MAX_RUNGS} times" in section(PAGE, "### The ladder")
+    days = retention.PARTS_KEPT_MS // retention.DAY_MS
+    assert f"or {days} days after its end" in section(PAGE, "## Data on disk")

@@ -14,6 +14,8 @@ from backend.services import failure_desk
 from backend.services.ladder import MAX_RUNGS
 from tests.support.rendering_engine import RungedEngine
 from tests.support.studio import running_studio
+from tests.support.twin_speech_engine import TwinSpeechEngine
+from tests.support.twin_worker import write_tone
 
 
 @pytest.fixture(autouse=True)
@@ -121,3 +123,49 @@ async def test_parts_that_nobody_came_for_count_as_intermediate_and_go_with_them
         assert promised["intermediates"] >= 1000
         await studio.http.post("/api/system/disk/reclaim", json={"what": ["intermediates"]})
         assert list((tmp_path / "data" / "checkpoints").iterdir()) == []
+
+
+async def test_a_cancelled_job_keeps_its_parts_for_a_retry(tmp_path: Path) -> None:
+    engine = RungedEngine("gpu_twin", [], RUNGS)
+    engine.gate.clear()
+    async with running_studio(tmp_path, adapters=[engine]) as studio:
+        first = await studio.submit(preferred_engine="gpu_twin")
+        await engine.asked.wait()
+        await studio.http.post(f"/api/jobs/{first}/cancel")
+        assert (await studio.wait_for(first))["status"] == "cancelled"
+        engine.gate.set()
+        second = (await studio.http.post(f"/api/jobs/{first}/retry")).json()["job_id"]
+        assert (await studio.wait_for(second))["status"] == "completed"
+        assert engine.found == [[], ["part-1"]]
+        seeds = {settings["seed"] for settings in engine.seen}
+        assert len(seeds) == 1, "parts of another seed would be of no use"
+
+
+async def test_the_parts_of_a_job_outlive_a_restart_of_the_service(tmp_path: Path) -> None:
+    engine = RungedEngine("gpu_twin", [], RUNGS)
+    engine.gate.clear()
+    async with running_studio(tmp_path, adapters=[engine]) as studio:
+        job_id = await studio.submit(preferred_engine="gpu_twin")
+        await engine.asked.wait()
+    engine.gate.set()
+    async with running_studio(tmp_path, adapters=[engine]) as studio:
+        assert (await studio.wait_for(job_id))["status"] == "completed"
+        assert engine.found == [[], ["part-1"]]
+
+
+@pytest.mark.parametrize(("uses_gpu", "warmed"), [(False, 1), (True, 0)])
+async def test_no_gpu_engine_is_made_ready_beside_speech_that_needs_the_gpu(
+    tmp_path: Path, uses_gpu: bool, warmed: int
+) -> None:
+    speaker = TwinSpeechEngine()
+    speaker.uses_gpu = uses_gpu
+    engine = RungedEngine("gpu_twin", [], RUNGS)
+    engine.kind = "gpu"
+    async with running_studio(tmp_path, adapters=[engine], speech_engines=[speaker]) as studio:
+        write_tone(tmp_path / "me.wav", 1.0)
+        files = {"audio_file": ("me.wav", (tmp_path / "me.wav").read_bytes(), "audio/wav")}
+        voice = (await studio.http.post("/api/voice/clone", files=files)).json()["voice_id"]
+        job_id = await studio.submit(preferred_engine="gpu_twin", voice_id=voice, speech_engine="twinclone")
+        view = await studio.wait_for(job_id)
+        assert (view["status"], view["speech_engine"]) == ("completed", "twinclone")
+        assert engine.warmed == warmed
