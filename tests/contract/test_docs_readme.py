@@ -43,7 +43,7 @@ ENGLISH, CHINESE = "README.md", "README.zh-CN.md"
 BOTH = pytest.mark.parametrize("name", [ENGLISH, CHINESE])
 NOT_SET = {ENGLISH: "not set", CHINESE: "未设置"}
 # What the tree of folders lists although a checkout does not hold it.
-RUNTIME = {".env", ".venv", "data", "logs"}
+RUNTIME = {".env", ".venv", "data", "logs", "wan2gp_core"}
 EXAMPLE_MODULE = "backend.engines.still_image_adapter"
 
 
