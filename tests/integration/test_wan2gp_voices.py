@@ -77,7 +77,10 @@ async def test_every_voice_speaks_a_job_and_upstream_drops_none_of_its_settings(
         tasks = rig.fake.notes("task")
         assert [task["dropped"] for task in tasks] == [[], []]
         assert {task["settings"]["model_type"] for task in tasks} == {MODEL_TYPES[name]}
-        assert [task["settings"]["prompt"] for task in tasks] == ["Hello there, my friend.", "今天天气很好。"]
+        prompts = [str(task["settings"]["prompt"]) for task in tasks]
+        assert prompts[0] == "Hello there, my friend."
+        assert prompts[1].replace(" ", "") == "今天天气很好。"
+        assert (" " in prompts[1]) is (name == "wan2gp_chatterbox"), "it alone wants the words apart"
         assert len(rig.fake.notes("load")) == 1, "it stays warm between sentences"
         assert sorted(path.name for path in spoken.wav.parent.iterdir()) == ["speech.wav", "timings.json"]
 

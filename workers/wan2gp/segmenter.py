@@ -1,73 +1,31 @@
-"""The Chinese word list that Chatterbox wants at every start. Runs in the wan2gp worker.
+"""Chinese words set apart, as Chatterbox wants them. Runs in the wan2gp worker.
 
-Upstream's Chatterbox makes a segmenter of the package spacy_pkuseg when it loads, for every language, and that package
-fetches its list from GitHub when it does not lie in its home. This worker fetches nothing by the way: the list comes
-with the model's weights (`pkuseg/spacy_ontonotes.zip`), is unpacked once into the cache and named by PKUSEG_HOME. Without it the
-package is kept from loading, which upstream is prepared for: Chinese is then spoken without word boundaries.
+Upstream's Chatterbox cuts Chinese into words with the package spacy_pkuseg. That one is made at every start, for English
+too, and fetches its word list from GitHub; this worker fetches nothing by the way. So the package is kept from loading,
+which upstream is prepared for, and the words come apart already: cut by our own front end, with spaces between them.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
+import re
 import sys
-import tempfile
-import zipfile
-from pathlib import Path
-
-from workers.handler import TaskContext, TaskError, WorkerSetup
+from collections.abc import Callable
 
 MODEL_TYPE = "chatterbox"
 PACKAGE = "spacy_pkuseg"
-LIST = "spacy_ontonotes"
-ARCHIVE = Path("pkuseg") / f"{LIST}.zip"
-# The list unpacked is about 100 MB; more than this is something else.
-_MAX_BYTES = 1 << 30
+# Han characters in a row; what stands between them is a token by itself.
+_HAN = re.compile(r"[\u4e00-\u9fff\u3400-\u4dbf〇]+")
+_MARKS = re.compile(r"\s*([，。！？；：、…“”‘’（）《》])\s*")
 
 
-def provide_segmenter(model_type: str, setup: WorkerSetup, context: TaskContext) -> None:
-    """Call before a generation. Raises TaskError(model_missing) for an archive that is damaged."""
-    if model_type != MODEL_TYPE or PACKAGE in sys.modules:
-        return
-    archive = next((path for path in _places(setup) if path.is_file()), None)
-    if archive is None:
-        context.log(
-            "warning", f"{ARCHIVE.as_posix()} is not there: Chinese is spoken without word boundaries."
-        )
-        sys.modules[PACKAGE] = None  # type: ignore[assignment]  # Python's own way to say "not installed"
-        return
-    os.environ["PKUSEG_HOME"] = str(unpacked(archive, setup.cache_dir.parent / "wan2gp" / "pkuseg"))
+def keep_from_fetching(model_type: str) -> None:
+    """Call before a generation: the package counts as not installed, unless it was loaded before."""
+    if model_type == MODEL_TYPE:
+        # Python's own way to say so; ImportError is what upstream expects.
+        sys.modules.setdefault(PACKAGE, None)  # type: ignore[arg-type]
 
 
-def _places(setup: WorkerSetup) -> list[Path]:
-    folders = setup.options.get("checkpoints") or [setup.models_dir / "wan2gp"]
-    return [Path(str(folder)) / ARCHIVE for folder in folders]
-
-
-def unpacked(archive: Path, home: Path) -> Path:
-    """A home of the package with the list in it. Raises TaskError(model_missing, disk_full through OSError)."""
-    marker = home / archive.name  # the package looks for the archive by its name only
-    if marker.exists() and (home / LIST).is_dir():
-        return home
-    home.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix="new-", dir=home))
-    try:
-        with zipfile.ZipFile(archive) as stream:
-            if sum(entry.file_size for entry in stream.infolist()) > _MAX_BYTES:
-                raise zipfile.BadZipFile("it is too large")
-            stream.extractall(draft)
-        try:
-            draft.replace(home / LIST)
-        except OSError:
-            if not (home / LIST).is_dir():  # else another worker was faster
-                raise
-        marker.touch()
-    except zipfile.BadZipFile as error:
-        raise TaskError(
-            "model_missing",
-            "The word list of Chatterbox is damaged. Verify the model “wan2gp-chatterbox” under Models in the page.",
-            detail=repr(error),
-        ) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return home
+def set_apart(text: str, words: Callable[[str], list[str]]) -> str:
+    """`text` with a space between all its Chinese words and marks. `words` cuts a run of Han characters."""
+    spaced = _HAN.sub(lambda run: f" {' '.join(words(run[0]))} ", text)
+    return " ".join(_MARKS.sub(r" \1 ", spaced).split())

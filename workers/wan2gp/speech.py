@@ -28,7 +28,7 @@ from workers.speech.text.language import Language
 from workers.wan2gp.generation import generate
 from workers.wan2gp.progress import Step
 from workers.wan2gp.prompts import as_prompt, pieces
-from workers.wan2gp.segmenter import provide_segmenter
+from workers.wan2gp.segmenter import keep_from_fetching, set_apart
 from workers.wan2gp.sentence_progress import SentenceProgress
 from workers.wan2gp.voices import Voice, load_voices
 
@@ -84,12 +84,13 @@ class Voices:
         told = SentenceProgress(context, loading=f"Loading {voice.model}")
 
         def one(settings: dict[str, Any], on_step: Callable[[Step], None]) -> Path:
-            provide_segmenter(voice.model_type, self._setup, told)
+            keep_from_fetching(voice.model_type)
             return self._generate(
                 engine, settings, folder=folder / "upstream", name=_OUTPUT, context=told, on_step=on_step
             )
 
-        model = UpstreamVoice(voice, one, folder=folder, root=self._setup.engine_root, told=told)
+        words = self._reader.chinese.words
+        model = UpstreamVoice(voice, one, folder=folder, root=self._setup.engine_root, told=told, words=words)
         try:
             return Cloner(model, self._reader, self._setup.cache_dir).run(task, told)
         finally:
@@ -107,13 +108,16 @@ class UpstreamVoice:
         folder: Path,
         root: Path | None,
         told: SentenceProgress,
+        words: Callable[[str], list[str]],
     ) -> None:
-        """`folder` exists; `root`: where upstream lies; `told`: hears how far each generation is."""
+        """`folder` exists; `root`: where upstream lies; `told`: hears how far each generation is; `words` cuts a run
+        of Han characters."""
         self._voice = voice
         self._generate = generate
         self._folder = folder
         self._root = root
         self._told = told
+        self._words = words
         self._sample: Path | None = None
         self._transcript = ""
 
@@ -140,7 +144,8 @@ class UpstreamVoice:
         self, text: str, language: Language, *, seed: int, limit_s: float, cancelled: Cancelled
     ) -> Take | None:
         """One sentence in the voice of the sample; a take that upstream did not make is an empty one."""
-        prompts = pieces(as_prompt(text, self._root), self._voice.max_characters)
+        apart = set_apart(text, self._words) if self._voice.words_apart and language == "zh" else text
+        prompts = pieces(as_prompt(apart, self._root), self._voice.max_characters)
         parts: list[Samples] = []
         rate = SAMPLE_RATE
         for index, prompt in enumerate(prompts):

@@ -25,7 +25,8 @@ class Voice:
 
     `languages`: its own word for each language of ours; `mixed`: its word for Chinese with Latin words among it,
     None when it needs none. `max_characters`: the most that it says well in one go. `transcript_max_s`: up to which
-    length of the sample it is told what is said in it; None when it wants no transcript.
+    length of the sample it is told what is said in it; None when it wants no transcript. `words_apart`: Chinese is
+    written with a space between its words.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Voice:
     mixed: str | None
     max_characters: int | None
     transcript_max_s: float | None
+    words_apart: bool
     settings: Mapping[str, Any]
 
     def mode(self, text: str, language: Language) -> str:
@@ -78,5 +80,6 @@ def _voice(row: Mapping[str, Any], common: Mapping[str, Any]) -> Voice:
         mixed=row["mixed"],
         max_characters=row["max_characters"],
         transcript_max_s=row["transcript_max_s"],
+        words_apart=row["words_apart"],
         settings={**common, **row["settings"]},
     )

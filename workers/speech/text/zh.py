@@ -82,6 +82,10 @@ class Chinese:
         """The syllables of a phrase of Han characters after tone sandhi, for tests and for checking a script."""
         return [syllable.pinyin for syllable in self.syllables(phrase)]
 
+    def words(self, phrase: str) -> list[str]:
+        """The words of a phrase of Han characters, in order and without gaps."""
+        return [word.text for word in self._load()[0].segment(phrase)]
+
     def _phrase(self, aligned: Aligned, start: int, end: int, given: Mapping[int, str]) -> list[Unit]:
         units: list[Unit] = []
         syllables = self.syllables(aligned.text, start, end, given)
