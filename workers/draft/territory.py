@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workers.draft.arrays import F32, F64, Image, image, sample, smoothstep
+from workers.draft.arrays import F32, F64, Image, f32, image, sample, smoothstep
 from workers.draft.fields import BodyWeights
 from workers.draft.rig import Head
 from workers.draft.warp import Grid
@@ -28,14 +28,19 @@ _BESIDE = 0.5
 
 @dataclass(frozen=True)
 class Territory:
-    """One person's: `share` (h, w) 0..1 of each pixel, `motion` (h, w) 0..1 of what moves there."""
+    """One person's: `share` (h, w) 0..1 of each pixel, `motion` (h, w) 0..1 of what moves there.
+
+    `cover` (h, w): what the person is drawn with. Who is drawn before another one reaches a little under it, or the
+    background would shine through where two half shares meet.
+    """
 
     share: F32
     motion: F32
+    cover: F32
 
     def part_of(self, matte: Image) -> Image:
         """The matte of everybody as the matte of this person."""
-        return image((matte * self.share + np.float32(0.5)).astype(np.uint8))
+        return image((matte * self.cover + np.float32(0.5)).astype(np.uint8))
 
     def restrain(self, weights: BodyWeights, grid: Grid) -> BodyWeights:
         """Weights that keep the person's motion inside of its territory."""
@@ -46,7 +51,7 @@ class Territory:
 
 
 def territories(heads: Sequence[Head], shape: tuple[int, int]) -> list[Territory]:
-    """The shares of two or more heads in a frame of (height, width) pixels; together they are the whole frame."""
+    """The shares of two heads, drawn in this order, in a frame of (height, width) pixels; together the whole frame."""
     centres = [head.skin.mean(axis=0) for head in heads]
     height = float(np.mean([head.face_height for head in heads]))
     beside = all(
@@ -58,19 +63,17 @@ def territories(heads: Sequence[Head], shape: tuple[int, int]) -> list[Territory
         _distance(centre, shape, hangs=beside) / np.float32(head.face_height)
         for centre, head in zip(centres, heads, strict=True)
     ]
-    found = []
+    found: list[Territory] = []
     for place, own in enumerate(away):
         nearest = np.minimum.reduce([other for index, other in enumerate(away) if index != place])
         # Pixels to the border: a step away from one head is a step towards the other.
-        inside = (nearest - own) * np.float32(heads[place].face_height / 2)
-        soft = max(1.0, _SOFTNESS * heads[place].face_height)
-        free = _FREE * heads[place].face_height
-        found.append((smoothstep(inside, -soft, soft), smoothstep(inside, 0.0, free)))
-    total = np.add.reduce([share for share, _ in found])
-    return [
-        Territory(np.asarray(share / total, np.float32), np.asarray(motion, np.float32))
-        for share, motion in found
-    ]
+        inside = (nearest - own) * np.float32(height / 2)
+        soft, free = max(1.0, _SOFTNESS * height), _FREE * heads[place].face_height
+        share = smoothstep(inside, -soft, soft)
+        is_last = place == len(heads) - 1
+        cover = share if is_last else smoothstep(inside, -3 * soft, -soft)
+        found.append(Territory(*(f32(part) for part in (share, smoothstep(inside, 0.0, free), cover))))
+    return found
 
 
 def _distance(centre: F64, shape: tuple[int, int], *, hangs: bool) -> F32:
