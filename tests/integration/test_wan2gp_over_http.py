@@ -11,6 +11,7 @@ import pytest
 from backend.services import failure_desk
 from tests.media_samples import FFMPEG
 from tests.support.studio import Studio
+from tests.support.twin_gpus import gpu
 from tests.support.wan2gp_rig import FACES, until
 from tests.support.wan2gp_studio import ALL_MODELS, wan2gp_studio
 from workers.wan2gp.media import VideoInfo, probe_video
@@ -257,3 +258,36 @@ async def test_without_any_weights_it_is_listed_as_not_ready_and_auto_draws_the_
         assert (view["status"], view["selected_engine"]) == ("completed", "draft")
         assert fake.notes("init") == []
         assert len(ALL_MODELS) > 5
+
+
+async def test_a_job_that_the_service_left_behind_goes_on_with_its_finished_parts(tmp_path: Path) -> None:
+    long = {
+        **MULTITALK,
+        "wangp_model": "Wan t2v 1.3B",
+        "script_input": "One lighthouse stands in the fog. " * 4,
+    }
+    async with wan2gp_studio(tmp_path) as (studio, fake):
+        fake.behave(step_s=0.05)
+        job = await studio.submit(**long, seed=5)
+        await until(lambda: len(fake.notes("call")) == 2, "the second part is being made")
+    before = len(fake.tasks())
+    async with wan2gp_studio(tmp_path, installed=fake) as (studio, fake):
+        fake.behave()
+        view = await studio.wait_for(job)
+        assert (view["status"], view["selected_engine"]) == ("completed", "wan2gp"), view
+        assert [task["seed"] for task in fake.tasks()[before:]] == [6], "the first part is there"
+
+
+async def test_two_cards_draw_two_jobs_at_the_same_time(tmp_path: Path) -> None:
+    async with wan2gp_studio(tmp_path, gpus=[gpu(0), gpu(1)]) as (studio, fake):
+        fake.behave(step_s=0.2)
+        jobs = [await studio.submit(**MULTITALK, seed=seed) for seed in (1, 2)]
+        await until(lambda: len(fake.notes("call")) == 2, "both draw")
+        statuses = [(await studio.view(job))["status"] for job in jobs]
+        assert statuses == ["processing", "processing"]
+        views = [await studio.wait_for(job) for job in jobs]
+        assert [view["status"] for view in views] == ["completed", "completed"]
+        cards = {note["environment"]["CUDA_VISIBLE_DEVICES"] for note in fake.notes("init")}
+        assert cards == {"0", "1"}
+        configs = {note["argv"]["config"] for note in fake.notes("init")}
+        assert len(configs) == 2, "they do not write each other's configuration"

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from backend.engines.gpu_pool import GpuFacts
 from backend.models.model_catalogue import CatalogueModel
 from backend.services.model_catalogue import ModelCatalogue
 from backend.storage.model_files import ModelFiles
@@ -84,11 +85,19 @@ ALL_MODELS = tuple(entry for entry in _ENTRIES if entry.startswith("wan2gp"))
 
 @contextlib.asynccontextmanager
 async def wan2gp_studio(
-    folder: Path, *, weights: Sequence[str] = ALL_MODELS, **changes: Any
+    folder: Path,
+    *,
+    weights: Sequence[str] = ALL_MODELS,
+    gpus: Sequence[GpuFacts] | None = None,
+    installed: FakeWan2GP | None = None,
+    **changes: Any,
 ) -> AsyncIterator[tuple[Studio, FakeWan2GP]]:
-    """The service over `folder`, on a machine with one card and these entries of the catalogue."""
-    fake = install(folder / "engines")
+    """The service over `folder`, on a machine with one card (or `gpus`) and these entries of the catalogue.
+
+    `installed` is the engine of an earlier start over the same folder.
+    """
+    fake = installed or install(folder / "engines")
     catalogue = tiny_catalogue()
     lay_weights(folder, catalogue, weights)
-    async with running_studio(folder, catalogue=catalogue, gpus=[gpu()], **changes) as studio:
+    async with running_studio(folder, catalogue=catalogue, gpus=gpus or [gpu()], **changes) as studio:
         yield studio, fake
