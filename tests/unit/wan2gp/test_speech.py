@@ -305,6 +305,19 @@ def test_progress_counts_inside_a_sentence_and_never_goes_back(tmp_path: Path) -
     assert {0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0} <= set(told)
 
 
+def test_while_weights_are_read_the_model_is_named(tmp_path: Path) -> None:
+    class Listening(MemoryContext):
+        def progress(self, fraction: float | None, message: str = "", **more: Any) -> None:
+            super().progress(fraction, message, **more)
+            messages.append(message)
+
+    messages: list[str] = []
+    studio, _ = studio_of(tmp_path)
+    studio.speak("One fine day.", model="wan2gp_omnivoice", context=Listening())
+    assert messages[:3] == ["Speaking", "Loading OmniVoice", "Speaking"]
+    assert messages[-1] == "Spoken"
+
+
 def test_a_model_that_nobody_knows_is_refused(tmp_path: Path) -> None:
     studio, generate = studio_of(tmp_path)
     with pytest.raises(TaskError, match="wan2gp_qwen3_tts") as caught:
