@@ -15,7 +15,17 @@ def test_every_folder_is_made_and_making_them_again_is_no_error(tmp_path: Path) 
     for _ in range(2):
         layout = prepare_directories(tmp_path / "我的 data", tmp_path / "logs")
     names = {path.relative_to(layout.data).as_posix() for path in layout.data.rglob("*")}
-    assert names == {"uploads", "outputs", "work", "cache", "cache/speech", "models", "hf_cache", "backups"}
+    assert names == {
+        "uploads",
+        "outputs",
+        "work",
+        "checkpoints",
+        "cache",
+        "cache/speech",
+        "models",
+        "hf_cache",
+        "backups",
+    }
     assert layout.logs.is_dir()
     assert layout.database == layout.data / "sqlite.db"
 
