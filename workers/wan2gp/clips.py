@@ -136,7 +136,9 @@ def continuation(
 ) -> dict[str, Any]:
     """The settings that let a part go on where the used frames of `previous` end.
 
-    One shared frame is a start picture; several are a short video to be continued.
+    One shared frame is a start picture; several are a short video to be continued. Of such a video upstream's first
+    window sees only the last frame, the movement is lost, unless the prompt commands an overlap; later windows have
+    one by themselves.
     """
     tail: deque[bytes] = deque(maxlen=part.lead)
     frames = read_frames(previous, size, ffmpeg=ffmpeg, count=part.source_end, check=check)
@@ -158,7 +160,11 @@ def continuation(
         for frame in tail:
             writer.write(frame)
         writer.finish()
-    return {"video_source": str(target.resolve()), "image_prompt_type": f"{types}V"}
+    return {
+        "video_source": str(target.resolve()),
+        "image_prompt_type": f"{types}V",
+        "prompt": f"[/overlap={part.lead}] {part.settings['prompt']}",
+    }
 
 
 def _write_picture(frame: bytes, size: tuple[int, int], target: Path, *, ffmpeg: str) -> None:

@@ -220,15 +220,20 @@ def _part(
     if chained:
         # What it continues is known only when the part before is finished: see settings_of.
         settings.pop("image_start", None)
+    commanded = chained and lead > 1
+    made = 0
     if model.drive == "speech":
         # The last part hears the sound to its very end; upstream fills up with silence behind it.
         begin = (span.first - lead) / model.fps
         end = facts.audio_s if span.first + span.frames == total else (span.first + span.frames) / model.fps
+        if commanded:
+            # Upstream cuts a continued video where its sound ends: let it hear a little more than is used.
+            end += SPARE_FRAMES / model.fps
         settings.update(_sounds(facts, index, begin, end))
-        settings["video_length"] = model.legal_frames(lead + span.frames + SPARE_FRAMES)
+        heard = math.ceil((end - begin) * model.fps - 1e-6)
+        settings["video_length"] = model.legal_frames(heard + SPARE_FRAMES)
         made = model.legal_frames(int((end - begin) * model.fps) + SPARE_FRAMES - 1)
     else:
-        made = 0
         settings["video_length"] = model.legal_frames(max(span.frames, _LEAST_SCENE_FRAMES))
     names = ("image_start", "image_refs", "audio_guide", "audio_guide2")
     return Part(
@@ -236,7 +241,7 @@ def _part(
         settings=settings,
         media=tuple(name for name in names if name in settings),
         chained=chained,
-        windows=_windows(model, settings, made),
+        windows=_windows(model, settings, made, commanded=commanded),
         steps=int(settings["num_inference_steps"]),
         first_frame=span.first,
         frames=span.frames,
@@ -280,16 +285,22 @@ def _prompt(facts: Facts, sentences: Sequence[cuts.Sentence], span: cuts.Span) -
     return plain_prompt(" ".join(said)) or facts.script
 
 
-def _windows(model: VideoModel, settings: Mapping[str, Any], total: int) -> int:
-    """How many sliding windows upstream will make of `total` frames: at first a whole one, then what is new."""
+def _windows(model: VideoModel, settings: Mapping[str, Any], sounding: int, *, commanded: bool) -> int:
+    """How many sliding windows upstream will make of a part.
+
+    Usually the sound says how many frames there will be: `sounding`. Where the prompt commands an overlap, upstream
+    makes `video_length` new frames whatever the sound says.
+    """
     if model.window is None:
         return 1
     size = int(settings["sliding_window_size"])
     discard = int(settings["sliding_window_discard_last_frames"])
-    if total <= size:
-        return 1
     advance = size - int(settings["sliding_window_overlap"]) - discard
-    return 1 + math.ceil((total - size + discard) / advance)
+    if commanded:
+        return math.ceil(int(settings["video_length"]) / advance)
+    if sounding <= size:
+        return 1
+    return 1 + math.ceil((sounding - size + discard) / advance)
 
 
 def settings_of(

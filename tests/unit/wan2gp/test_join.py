@@ -55,7 +55,11 @@ def greys(path: Path, size: tuple[int, int] = SIZE, count: int = 10_000) -> list
 def part(index: int, first_frame: int, frames: int, *, lead: int = 0, fade: int = 0) -> Part:
     return Part(
         index=index,
-        settings={"resolution": f"{SIZE[0]}x{SIZE[1]}", "image_prompt_type": "S"},
+        settings={
+            "resolution": f"{SIZE[0]}x{SIZE[1]}",
+            "image_prompt_type": "S",
+            "prompt": "A person speaks.",
+        },
         media=(),
         chained=lead > 0 and fade == 0,
         windows=1,
@@ -239,6 +243,8 @@ class TestContinuing:
         source = clip(tmp_path / "a.mp4", ramp(0, 50))
         found = self.settings_of(part(1, 44, 20, lead=5), source, tmp_path)
         assert found["image_prompt_type"] == "V"
+        # Without this command upstream's model would see the last frame only.
+        assert found["prompt"] == "[/overlap=5] A person speaks."
         tail = Path(str(found["video_source"]))
         assert tail.is_absolute()
         info = probe_video(tail, ffmpeg=FFMPEG, check=never)
@@ -250,6 +256,7 @@ class TestContinuing:
         source = clip(tmp_path / "a.mp4", ramp(0, 50))
         found = self.settings_of(part(1, 44, 20, lead=1), source, tmp_path)
         assert found["image_prompt_type"] == "S"
+        assert found["prompt"] == "A person speaks."
         assert "video_source" not in found
         with Image.open(str(found["image_start"])) as picture:
             assert picture.size == SIZE

@@ -267,6 +267,9 @@ class TestPlans:
                 # What upstream itself makes of the sound: the part must fit into it.
                 by_sound = -(-(int(plan.fps * heard) + 4 - 1) // 4) * 4 + 1
                 assert min(by_sound, length) >= part.lead + part.frames
+                if part.chained and part.lead > 1:
+                    # Continued under a command: as many new frames as asked for, cut where the sound ends.
+                    assert int(heard * plan.fps) >= part.lead + part.frames
 
     def test_the_pieces_of_sound_follow_each_other_without_gap_or_drift(self, tmp_path: Path) -> None:
         asked = facts(tmp_path, "Fantasy", talk(50))
@@ -410,6 +413,21 @@ class TestContinuing:
             assert second.source_end == first.lead + first.frames
             assert "image_start" not in second.settings
             assert ("image_refs" in second.settings) == (name != "Wan Multitalk")
+
+    def test_a_continued_part_hears_the_speech_from_the_frames_it_shares(self, tmp_path: Path) -> None:
+        """And a little beyond its end, because upstream ends a continued video with its sound."""
+        asked = facts(tmp_path, "LongCat Avatar 1.5", talk(30))
+        plan = parts.plan(asked, check=never)
+        second = plan.parts[1]
+        heard = samples_of(second.settings["audio_guide"])
+        assert heard == pytest.approx((13 + second.frames + 5) / 25 * RATE, abs=1)
+        with (
+            wave.open(str(asked.audio), "rb") as whole,
+            wave.open(second.settings["audio_guide"], "rb") as piece,
+        ):
+            whole.setpos(round((second.first_frame - 13) / 25 * RATE))
+            wanted = whole.readframes(heard)
+            assert piece.readframes(heard)[: len(wanted)] == wanted
 
     def test_a_model_that_knows_only_the_portrait_begins_anew_and_is_faded_in(self, tmp_path: Path) -> None:
         plan = parts.plan(facts(tmp_path, "Hunyuan Avatar", talk(15)), check=never)
