@@ -62,12 +62,21 @@ def start(root: Path, private: Path) -> dict[str, Any]:
             facts["models"] = len(session.list_model_metadata())
         facts["version"] = str(sys.modules["wgp"].WanGP_version)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever foreign code raises is the answer
-        where = traceback.extract_tb(error.__traceback__)[-1:]
-        place = f" ({Path(where[0].filename).name}:{where[0].lineno})" if where else ""
-        facts["error"] = f"{type(error).__name__}: {error}{place}"[:_KEPT]
+        facts["error"] = _told(error)[:_KEPT]
         facts["output"] = said.getvalue()[-_KEPT:]
     facts["seconds"] = round(time.monotonic() - began, 1)
     return facts
+
+
+def _told(error: BaseException) -> str:
+    """The error with its place, and what lies at its root: libraries hide a missing package behind their own words."""
+    root = error
+    while (cause := root.__cause__ or root.__context__) is not None:
+        root = cause
+    where = traceback.extract_tb(root.__traceback__)[-1:]
+    place = f" ({Path(where[0].filename).name}:{where[0].lineno})" if where else ""
+    said = f"{type(root).__name__}: {root}{place}"
+    return said if root is error else f"{type(error).__name__}: {error} - because of {said}"
 
 
 if __name__ == "__main__":

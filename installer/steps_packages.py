@@ -9,6 +9,7 @@ from typing import Any
 
 from installer.context import Context
 from installer.step import Step, failed, no_gpu, repeat
+from installer.torch_builds import CPU
 from launcher.errors import Exit, LauncherError
 from launcher.project import child_environment
 from launcher.state import lock_digest
@@ -22,6 +23,8 @@ _LIST = (
 _PIN = re.compile(r"^([A-Za-z0-9_.-]+)==(\S+)([ ]*;)?", re.MULTILINE)
 # bfloat16 is what the engines compute in; cards before this have no matrix product of it.
 _BFLOAT16_SINCE = (7, 5)
+# What PyTorch and the libraries that it needs take on the way.
+_CUDA_MIB, _CPU_MIB = 3_500, 200
 
 
 def _install_torch(context: Context, facts: dict[str, Any]) -> None:
@@ -149,7 +152,7 @@ TORCH = Step(
     inputs=lambda c: [c.torch.label if c.torch else None, c.engine.torch_packages],
     is_intact=_torch_intact,
     run=_install_torch,
-    about_mib=lambda c: 3_500,
+    about_mib=lambda c: _CPU_MIB if c.torch is not None and c.torch.cuda == CPU else _CUDA_MIB,
     needs_torch=True,
 )
 PACKAGES = Step(

@@ -68,7 +68,7 @@ def test_it_is_installed_whole_and_a_second_run_does_nothing(rig: Wan2GPRig) -> 
     assert torch[-3:] == ["torch==2.10.0+cu130", "torchvision==0.25.0+cu130", "torchaudio==2.10.0+cu130"]
     assert {path.name for path in rig.core.iterdir()} == {
         *{path.split("/")[0] for path in FILES},
-        *("all-in-one.json", "all-in-one-source.json", "python_env", "tools", "settings"),
+        *("all-in-one.json", "all-in-one-source.json", "python_env", "tools", "settings", "__pycache__"),
     }
     assert [path.name for path in rig.root.iterdir() if path.name != ".setup.lock"] == ["wan2gp_core"]
     (rig.core / "settings" / "mine.json").write_text("{}")
