@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -187,8 +187,10 @@ async def test_runs_count_for_their_model_and_their_card_only(desk: Desk) -> Non
         "wan2gp", "Fantasy", "512p", "Large", speech_ms=10_000, wall_ms=300_000, peak_vram_mib=15_000
     )
     await desk.store.run_times.record(run)
+    await desk.store.run_times.record(replace(run, peak_vram_mib=9_000))
+    await desk.store.run_times.record(replace(run, peak_vram_mib=None))
     found = await desk.ask(preferred_engine="wan2gp", wangp_model="Fantasy")
-    assert (found.minutes, found.basis, found.runs, found.vram_needed_mib) == (15.0, "measured", 1, 15_000)
+    assert (found.minutes, found.basis, found.runs, found.vram_needed_mib) == (15.0, "measured", 3, 15_000)
     desk.cards = [Card("Another", 24_000, 24_000)]
     assert (await desk.ask(preferred_engine="wan2gp", wangp_model="Fantasy")).basis == "table"
     desk.cards = [Card("Large", 24_000, 24_000)]

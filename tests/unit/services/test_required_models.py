@@ -123,6 +123,16 @@ async def test_a_shared_file_is_counted_once_when_the_disk_is_looked_at(
         assert (await made.fetched("sharing")).usable
 
 
+async def test_a_file_that_lies_on_this_computer_needs_no_room(
+    files: OddHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ModelFiles, "free_bytes", lambda _self: len(SMALL))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "x.bin").write_bytes(BIG)
+    async with shop(tmp_path, files, folders=[tmp_path / "other"]) as made:
+        assert (await made.fetched()).state == "ready"
+
+
 @pytest.mark.parametrize(
     ("model_id", "recorded"), [("wan2gp-chatterbox", "chatterbox"), ("wan2gp-omnivoice", "omnivoice")]
 )
