@@ -15,7 +15,7 @@ from typing import Any
 from workers.handler import Task, TaskContext, TaskError
 from workers.wan2gp import parts
 from workers.wan2gp.checkpoints import Continued, Fingerprints, KeptParts, folder_of
-from workers.wan2gp.generation import generate
+from workers.wan2gp.generation import empty_folder, generate
 from workers.wan2gp.inputs import facts_of, on_rung
 from workers.wan2gp.join import MISSING_ALLOWED, join
 from workers.wan2gp.media import VideoInfo, probe_video
@@ -49,6 +49,7 @@ def make_talking_avatar(task: Task, context: TaskContext, setting: Setting) -> d
     work = task.output_dir.resolve()
     scratch = work / _SCRATCH_FOLDER
     context.progress(0.0, "Preparing the parts", stage=_STAGE)
+    empty_folder(scratch)  # an attempt before this one may have been killed in the same folder
     kept_folder = folder_of(task.params.get("checkpoint_dir")) or work / _KEPT_FOLDER
     facts = facts_of(task, setting.table, scratch=scratch / "rung-0", ffmpeg=setting.ffmpeg)
     plans = _plans(facts, scratch, context)

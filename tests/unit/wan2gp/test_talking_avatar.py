@@ -77,7 +77,7 @@ class Bench:
     def attempt(self, *scripts: Script, context: Listener | None = None, **params: Any) -> dict[str, Any]:
         self.attempts += 1
         self.output = self.folder / f"attempt-{self.attempts}"
-        self.output.mkdir()
+        self.output.mkdir(exist_ok=True)
         engine, self.session = scripted_engine(self.folder, *scripts)
         task = Task(
             job_id="job_1",
@@ -195,3 +195,15 @@ def test_a_file_that_is_no_film_is_not_kept(bench: Bench) -> None:
 def test_without_a_folder_for_parts_they_stay_in_the_attempt(bench: Bench) -> None:
     data = bench.attempt(bench.good(), checkpoint_dir=None)
     assert len(list((bench.output / "parts").glob("*.mp4"))) == data["parts"]
+
+
+def test_what_a_killed_attempt_left_in_the_same_folder_does_no_harm(bench: Bench) -> None:
+    bench.attempts = 7
+    left = bench.folder / "attempt-8"
+    for name in ("scratch/rung-0/portrait.png", "upstream/part-0000.mp4", "video.mp4"):
+        (left / name).parent.mkdir(parents=True, exist_ok=True)
+        (left / name).write_bytes(b"half")
+    data = bench.attempt(bench.good())
+    assert data["parts_reused"] == 0
+    assert not (left / "scratch").exists()
+    assert len((left / "video.mp4").read_bytes()) > 1000
