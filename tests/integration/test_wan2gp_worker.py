@@ -255,7 +255,7 @@ async def test_previews_are_small_pictures_that_are_whole_at_any_moment(tmp_path
 
 async def test_the_engine_is_configured_by_us_and_kept_off_the_network(tmp_path: Path) -> None:
     async with wan2gp_rig(tmp_path) as rig:
-        (tmp_path / "wan2gp_core" / "wgp_config.json").write_text(
+        (rig.fake.root / "wgp_config.json").write_text(
             '{"fit_canvas": 2, "attention_mode": "flash"}'
         )
         await rig.make(rig.request(aspect="9:16"))

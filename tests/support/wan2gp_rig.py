@@ -161,7 +161,7 @@ def wan2gp_spec(folder: Path, engine_root: Path, *, attention: str = "auto", **c
 
 @asynccontextmanager
 async def wan2gp_rig(folder: Path, **changes: Any) -> AsyncIterator[Rig]:
-    fake = FakeWan2GP(folder / "wan2gp_core")
+    fake = FakeWan2GP(folder / "引擎 engine" / "wan2gp_core")
     async with supervised(wan2gp_spec(folder, fake.root, **changes)) as supervisor:
         yield Rig(folder, fake, supervisor)
 
