@@ -88,7 +88,7 @@ class Wan2GPAdapter(BaseEngineAdapter):
         return READY
 
     async def warm(self) -> None:
-        if self.readiness().is_ready:
+        if (await asyncio.to_thread(self.readiness)).is_ready:
             await self._worker.warm()
 
     def models(self) -> tuple[EngineModel, ...]:
@@ -126,7 +126,7 @@ class Wan2GPAdapter(BaseEngineAdapter):
     async def process_job(
         self, job_id: str, voice_id: str, avatar_url: str, script_text: str, **kwargs: Any
     ) -> str:
-        readiness = self.readiness()
+        readiness = await asyncio.to_thread(self.readiness)
         if not readiness.is_ready:
             code = readiness.code or ErrorCode.ENGINE_UNAVAILABLE
             raise EngineFailure(code, readiness.reason or "Wan2GP is not available.", hint=readiness.fix)

@@ -122,6 +122,7 @@ def gpu_worker(
         options=_options(engine, settings, ffmpeg),
         env=worker_environment(settings),
         extra_env=extra,
+        device=None if gpu is None else {"index": gpu.index, "uuid": gpu.uuid, "name": gpu.name},
         start_timeout_s=engine.start_timeout_s,
         idle_unload_s=_idle_s(engine, settings),
         recycle_after_tasks=engine.recycle_after_tasks,

@@ -46,6 +46,7 @@ def spec_of(name: str, folder: Path, one: GpuFacts | None, **changes: object) ->
 def test_wan2gp_is_started_with_what_its_worker_needs_and_on_its_own_card(tmp_path: Path) -> None:
     spec = spec_of("wan2gp", tmp_path, gpu(2))
     assert spec.extra_env["CUDA_VISIBLE_DEVICES"] == "2"
+    assert spec.device == {"index": 2, "uuid": gpu(2).uuid, "name": "Twin 2"}
     assert spec.extra_env["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
     assert spec.extra_env["HF_HUB_OFFLINE"] == "1"
     assert spec.extra_env["PYTHONUTF8"] == "1"
