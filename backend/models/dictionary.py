@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from backend.models.job import WireModel
+from backend.models.speakers import SPEAKERS, SpeakerName, check_names
 
 SpokenLanguage = Literal["zh", "en", "ja"]
 
@@ -42,6 +43,12 @@ class ScriptCheckOrder(WireModel):
     text: Annotated[str, Field(min_length=1, max_length=MAX_CHECKED_CHARS)]
     language: Literal["auto", "zh", "en", "ja"] = "auto"
     voice_id: Annotated[str, Field(max_length=64)] | None = None
+    speakers: Annotated[list[SpeakerName], Field(max_length=SPEAKERS)] = Field(default_factory=list)
+
+    @field_validator("speakers")
+    @classmethod
+    def _none_or_two(cls, value: list[str]) -> list[str]:
+        return check_names(value)
 
     @field_validator("text")
     @classmethod

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from backend.models.job import MAX_STYLE_CHARS, WireModel
+from backend.models.speakers import SPEAKERS, SpeakerName, check_names
 
 ScriptLanguage = Literal["auto", "zh", "en", "ja"]
 ScriptSource = Literal["ollama", "lmstudio", "llamacpp", "custom", "local"]
@@ -24,6 +25,7 @@ class ScriptOrder(WireModel):
     seconds: Annotated[int, Field(ge=5, le=600)] = 30
     style: Annotated[str, Field(max_length=MAX_STYLE_CHARS)] = ""
     model: Annotated[str, Field(max_length=MAX_MODEL_CHARS)] | None = None
+    speakers: Annotated[list[SpeakerName], Field(max_length=SPEAKERS)] = Field(default_factory=list)
 
     @field_validator("topic", "style", "model")
     @classmethod
@@ -32,6 +34,11 @@ class ScriptOrder(WireModel):
         if value is not None and ("\x00" in value or any(0xD800 <= ord(char) <= 0xDFFF for char in value)):
             raise ValueError("text must be valid Unicode without NUL characters")
         return value
+
+    @field_validator("speakers")
+    @classmethod
+    def _none_or_two(cls, value: list[str]) -> list[str]:
+        return check_names(value)
 
     @field_validator("topic")
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 # A conversation has two sides; one speaker is a job without `speakers`.
 SPEAKERS = 2
@@ -37,30 +37,37 @@ class FaceBox(BaseModel):
         return self
 
 
+def _named(value: str) -> str:
+    if any(char in COLONS for char in value):
+        raise ValueError("a name may hold no colon: one ends it in the script")
+    if not all(char.isprintable() for char in value):
+        raise ValueError("a name may hold no line break, tab or control character")
+    if not any(char.isalnum() for char in value):
+        raise ValueError("a name needs a letter or a digit")
+    return value
+
+
+def _without_edges(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
+
+
+# What can begin a line of the script.
+SpeakerName = Annotated[
+    str,
+    BeforeValidator(_without_edges),
+    Field(min_length=1, max_length=MAX_NAME_CHARS),
+    AfterValidator(_named),
+]
+
+
 class Speaker(BaseModel):
     """One of two people. Without `face` the faces are taken from left to right."""
 
     model_config = ConfigDict(extra="ignore")
 
-    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)]
+    name: SpeakerName
     voice_id: Annotated[str, Field(max_length=64)]
     face: FaceBox | None = None
-
-    @field_validator("name", mode="before")
-    @classmethod
-    def _without_edges(cls, value: object) -> object:
-        return value.strip() if isinstance(value, str) else value
-
-    @field_validator("name")
-    @classmethod
-    def _can_begin_a_line(cls, value: str) -> str:
-        if any(char in COLONS for char in value):
-            raise ValueError("a name may hold no colon: one ends it in the script")
-        if not all(char.isprintable() for char in value):
-            raise ValueError("a name may hold no line break, tab or control character")
-        if not any(char.isalnum() for char in value):
-            raise ValueError("a name needs a letter or a digit")
-        return value
 
 
 def folded(name: str) -> str:
@@ -70,8 +77,14 @@ def folded(name: str) -> str:
 
 def check_pair(speakers: list[Speaker]) -> list[Speaker]:
     """Raise ValueError unless there are none or two, with names that can be told apart."""
-    if len(speakers) not in (0, SPEAKERS):
-        raise ValueError(f"give exactly two speakers, or none for one voice; these are {len(speakers)}")
-    if len({folded(speaker.name) for speaker in speakers}) < len(speakers):
-        raise ValueError("the two speakers need different names; capitals make no difference")
+    check_names([speaker.name for speaker in speakers])
     return speakers
+
+
+def check_names(names: list[str]) -> list[str]:
+    """Raise ValueError unless there are none or two that can be told apart."""
+    if len(names) not in (0, SPEAKERS):
+        raise ValueError(f"give exactly two speakers, or none for one voice; these are {len(names)}")
+    if len({folded(name) for name in names}) < len(names):
+        raise ValueError("the two speakers need different names; capitals make no difference")
+    return names

@@ -15,6 +15,7 @@ from backend.models.codes import ErrorCode
 from backend.models.dictionary import ScriptCheck, ScriptCheckOrder
 from backend.models.errors import EngineFailure, FieldError, RequestError
 from backend.services.file_keeper import FileKeeper
+from backend.services.script_turns import without_names
 from backend.services.voice_service import VoiceService
 from backend.storage.dictionary import DictionaryRepository
 from backend.utils.ids import new_id
@@ -50,7 +51,7 @@ class ScriptCheckService:
                 hint="Split it, or raise MAX_SCRIPT_CHARS in .env.",
                 fields=(FieldError("text", f"at most {self._max_chars} characters"),),
             )
-        if not any(char.isalnum() for char in order.text):
+        if not any(char.isalnum() for char in without_names(order.text, order.speakers)):
             raise RequestError(
                 ErrorCode.VALIDATION_FAILED,
                 "The script holds no word that could be spoken.",
@@ -69,7 +70,9 @@ class ScriptCheckService:
     async def _look(self, order: ScriptCheckOrder, ticket: str, work_dir: Path) -> ScriptCheck:
         entries = await self._entries.list_all()
         dictionary = [{"term": entry.term, "reading": entry.reading} for entry in entries]
-        payload = {"text": order.text, "language": order.language, "dictionary": dictionary}
+        # Names are not spoken; spaces in their place keep the places of all other words.
+        text = without_names(order.text, order.speakers)
+        payload = {"text": text, "language": order.language, "dictionary": dictionary}
         script, output_dir = work_dir / "script-input.json", work_dir / "check"
         await asyncio.to_thread(_prepare, output_dir, script, json.dumps(payload, ensure_ascii=False))
         result = await self._worker.run(

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
+
+from backend.services.script_turns import turns_of
 
 OPEN, CLOSE = "<think>", "</think>"
 
@@ -170,6 +173,19 @@ def clean_script(raw: str) -> str:
     text = _REPEATED.sub(r"\1", _tidy(text))
     text = _unquoted(text)
     return _tidy(_unquoted(_without_postamble(text)))
+
+
+def clean_dialogue(raw: str, speakers: Sequence[str], colon: str) -> str:
+    """The turns of two speakers, a line each, names as they are given; a text without turns is cleaned as any other.
+
+    What stands before the first turn is a greeting or a heading: models do not let anybody speak before they say who.
+    """
+    text = _without_thoughts(raw.replace("\r\n", "\n").replace("\r", "\n"))
+    turns = turns_of(text, speakers, leading=False)
+    if not turns:
+        return clean_script(raw)
+    cleaned = [(speakers[turn.speaker], " ".join(clean_script(turn.text).split("\n"))) for turn in turns]
+    return "\n".join(f"{name}{colon}{said}" for name, said in cleaned if any(char.isalnum() for char in said))
 
 
 def _unless_empty(before: str, after: str) -> str:

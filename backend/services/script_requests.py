@@ -133,6 +133,7 @@ def _assignment(order: ScriptOrder) -> Assignment:
         language=order.language,
         seconds=order.seconds,
         style=order.style,
+        speakers=tuple(order.speakers),
         # Whoever asks again wants another text.
         seed=secrets.randbelow(2**31),
     )

@@ -72,5 +72,6 @@ def assignment_of(request: JobCreate, seed: int | None) -> Assignment:
         seconds=settings.seconds,
         style=settings.style,
         speed=voice.speed,
+        speakers=tuple(speaker.name for speaker in request.speakers),
         seed=_NO_SEED if seed is None else seed,
     )

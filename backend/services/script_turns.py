@@ -23,13 +23,20 @@ class Turn:
     text: str
 
 
-def turns_of(script: str, names: Sequence[str]) -> list[Turn]:
-    """The turns, in order, no two neighbours by the same speaker; those without a letter or digit are left out."""
+def turns_of(script: str, names: Sequence[str], *, leading: bool = True) -> list[Turn]:
+    """The turns, in order, no two neighbours by the same speaker; those without a letter or digit are left out.
+
+    Without `leading`, what stands before the first name is left out too.
+    """
     turns: list[Turn] = []
     speaker, start = 0, 0
+    is_told = leading
     for at, end, following in _marks(script, names):
-        _add(turns, speaker, script[start:at])
-        speaker, start = following, end
+        if is_told:
+            _add(turns, speaker, script[start:at])
+        speaker, start, is_told = following, end, True
+    if not is_told:
+        return []
     _add(turns, speaker, script[start:])
     return turns
 

@@ -18,7 +18,13 @@ import httpx
 
 from backend.models.errors import EngineFailure
 from backend.models.script import ScriptLanguage, ScriptSource, ScriptText
-from backend.services.script_cleaner import ThoughtFilter, clean_script, cut_to, whole_sentences
+from backend.services.script_cleaner import (
+    ThoughtFilter,
+    clean_dialogue,
+    clean_script,
+    cut_to,
+    whole_sentences,
+)
 from backend.services.script_endpoints import ScriptModel
 from backend.services.script_language import (
     Language,
@@ -30,6 +36,7 @@ from backend.services.script_language import (
 )
 from backend.services.script_local import LocalRequest, LocalWriter
 from backend.services.script_prompts import Message, first_request, second_request
+from backend.services.script_turns import silent_speakers, turns_of
 from backend.utils.chat_client import ChatLimits, ChatPiece, failed, stream_chat
 
 # Further from the length that was asked for is worth a second request.
@@ -55,6 +62,8 @@ class Assignment:
     style: str = ""
     speed: float = 1.0
     seed: int = 0
+    # The names of two people who talk with each other; none for a text that one reads.
+    speakers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,7 @@ class Desk:
 class _Draft:
     text: str
     is_right_language: bool
+    are_all_heard: bool
     length: int  # spoken_length
     target: int
 
@@ -88,11 +98,31 @@ class _Draft:
 
     @property
     def is_good(self) -> bool:
-        return self.is_right_language and abs(self.length / self.target - 1) <= TOLERANCE
+        is_long_enough = abs(self.length / self.target - 1) <= TOLERANCE
+        return self.is_right_language and self.are_all_heard and is_long_enough
 
     @property
-    def rank(self) -> tuple[bool, float]:
-        return (not self.is_right_language, self.miss)
+    def rank(self) -> tuple[bool, bool, float]:
+        return (not self.is_right_language, not self.are_all_heard, self.miss)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What every answer is held to."""
+
+    language: Language
+    target: int
+    speakers: tuple[str, ...]
+
+    def cleaned(self, raw: str) -> str:
+        """The text of an answer."""
+        if not self.speakers:
+            return clean_script(raw)
+        return clean_dialogue(raw, self.speakers, ": " if self.language == "en" else "：")
+
+    def spoken(self, text: str) -> str:
+        """What of a text is heard: names are not."""
+        return "\n".join(turn.text for turn in turns_of(text, self.speakers)) if self.speakers else text
 
 
 class ScriptWriter:
@@ -116,9 +146,15 @@ class ScriptWriter:
         language: Language = language_for(order.topic) if order.language == "auto" else order.language
         target = length_for(order.seconds, language, order.speed, self._max_chars)
         messages = first_request(
-            order.topic, language=language, style=order.style, seconds=order.seconds, characters=target
+            order.topic,
+            language=language,
+            style=order.style,
+            seconds=order.seconds,
+            characters=target,
+            speakers=order.speakers,
         )
-        best = await self._draft(model, messages, language, target, order.seed, desk, turn=1)
+        asked = _Asked(language, target, order.speakers)
+        best = await self._draft(model, messages, asked, order.seed, desk, turn=1)
         if not best.is_good:
             desk.again()
             again = second_request(
@@ -128,8 +164,9 @@ class ScriptWriter:
                 had=best.length,
                 characters=target,
                 is_right_language=best.is_right_language,
+                unheard=() if best.are_all_heard else order.speakers,
             )
-            second = await self._draft(model, again, language, target, order.seed + 1, desk, turn=2)
+            second = await self._draft(model, again, asked, order.seed + 1, desk, turn=2)
             best = min(best, second, key=lambda draft: draft.rank)
         return self._finished(best, model, language)
 
@@ -158,19 +195,25 @@ class ScriptWriter:
         self,
         model: ScriptModel,
         messages: list[Message],
-        language: Language,
-        target: int,
+        asked: _Asked,
         seed: int,
         desk: Desk,
         *,
         turn: int,
     ) -> _Draft:
-        raw, is_whole = await self._answer(model, messages, target, seed, desk, turn)
+        raw, is_whole = await self._answer(model, messages, asked.target, seed, desk, turn)
         # In a thread: thirty patterns over a long answer are milliseconds that the event loop would miss.
-        text = await asyncio.to_thread(clean_script, raw)
+        text = await asyncio.to_thread(asked.cleaned, raw)
         if not is_whole:
             text = whole_sentences(text)
-        return _Draft(text, is_written_in(text, language), spoken_length(text, language), target)
+        spoken = asked.spoken(text)
+        return _Draft(
+            text,
+            is_written_in(spoken, asked.language),
+            not silent_speakers(text, asked.speakers),
+            spoken_length(spoken, asked.language),
+            asked.target,
+        )
 
     async def _answer(
         self, model: ScriptModel, messages: list[Message], target: int, seed: int, desk: Desk, turn: int

@@ -246,3 +246,36 @@ def test_times_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     path.write_text('{"sentences": [{"text": "a", "start_s": NaN, "end_s": Infinity}]}', encoding="utf-8")
     with pytest.raises(EngineFailure):
         load_timings(path)
+
+
+def test_the_first_cue_of_a_turn_names_its_speaker_and_the_next_ones_do_not() -> None:
+    sentences = (
+        Sentence("Good morning.", 0.0, 1.5, (), 0),
+        Sentence("How are you today?", 2.0, 4.0, (), 0),
+        Sentence("我很好，谢谢。", 5.0, 7.0, (Word("我很好", 5.2, 6.0),), 1),
+        Sentence("Of whom nothing is known.", 8.0, 10.0, (), 7),
+    )
+    cues = build_cues(Timings(sentences, "en", ("Anna", "小明")), total_s=11.0)
+    assert _lines(cues) == [
+        "Anna: Good morning.",
+        "How are you today?",
+        "小明：我很好，谢谢。",
+        "Of whom nothing is known.",
+    ]
+    assert cues[2].start_ms == 5000
+
+
+def test_names_of_speakers_are_read_from_the_timings(tmp_path: Path) -> None:
+    path = tmp_path / "timings.json"
+    sentence = {"text": "Hi.", "start_s": 0, "end_s": 1, "speaker": 1}
+    document = {
+        "sentences": [sentence, {**sentence, "speaker": "x"}],
+        "speakers": [{"name": "A"}, {"name": "B"}],
+    }
+    path.write_text(json.dumps(document), encoding="utf-8")
+    timings = load_timings(path)
+    assert timings.speakers == ("A", "B")
+    assert [entry.speaker for entry in timings.sentences] == [1, None]
+    path.write_text(json.dumps({**document, "speakers": [{"title": "A"}]}), encoding="utf-8")
+    with pytest.raises(EngineFailure):
+        load_timings(path)
