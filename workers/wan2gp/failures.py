@@ -15,6 +15,7 @@ from workers.handler import TaskError
 
 _MODELS_PAGE = "under Models in the page"
 _DETAIL_CHARS = 1900
+_MAX_CAUSES = 6
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,7 @@ def nothing_made(report: Report) -> TaskError:
 
 def start_failure(error: BaseException) -> TaskError:
     """The error of an upstream that could not be imported or initialised."""
-    words = f"{type(error).__name__}: {error}"
+    words = _chain(error)
     for row in _TABLE:
         if row.code in {"gpu_unsupported", "gpu_fault", "disk_full", "host_oom"} and row.pattern.search(
             words
@@ -228,6 +229,16 @@ def start_failure(error: BaseException) -> TaskError:
         "The installation of Wan2GP is broken. Run install_wan2gp again; it repairs what is broken.",
         detail=words,
     )
+
+
+def _chain(error: BaseException) -> str:
+    """An error and what caused it: lazily imported packages hide the first behind the last."""
+    words: list[str] = []
+    link: BaseException | None = error
+    while link is not None and len(words) < _MAX_CAUSES:
+        words.append(f"{type(link).__name__}: {link}")
+        link = link.__cause__ or link.__context__
+    return ", caused by ".join(words)[:_DETAIL_CHARS]
 
 
 def _error(row: _Row, report: Report, poisons: bool) -> TaskError:

@@ -134,3 +134,19 @@ def test_a_start_that_fails_says_what_to_repair(error: Exception, code: str) -> 
     assert isinstance(found, TaskError)
     assert found.code == code
     assert str(error) in found.detail
+
+
+def test_the_first_cause_of_a_failed_start_is_not_hidden_by_the_last() -> None:
+    first = AssertionError("Torch not compiled with CUDA enabled")
+    last = ModuleNotFoundError("Could not import module 'PreTrainedModel'")
+    last.__cause__ = first
+    found = start_failure(last)
+    assert found.code == "gpu_unsupported"
+    assert "PreTrainedModel" in found.detail
+    assert "Torch not compiled" in found.detail
+
+
+def test_causes_that_go_in_circles_end() -> None:
+    first, second = ValueError("a"), ValueError("b")
+    first.__context__, second.__context__ = second, first
+    assert start_failure(first).code == "import_failed"
