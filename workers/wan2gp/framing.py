@@ -28,7 +28,10 @@ _BESIDE, _ABOVE, _BELOW = 0.6, 0.5, 1.0
 _MARGIN = 5.0
 # A box has at least this size in percent, so that it covers a few of the model's cells.
 _LEAST_BOX = 8.0
-_BACKDROP_BLUR = 24
+# What must be shown of a speaker at least, in face sizes around the face: else the picture is extended.
+_TIGHT = 0.15
+# The backdrop of an extended picture is made of this many colours a side: no ghosts of heads that could come alive.
+_BACKDROP_CELLS = 4
 
 
 @dataclass(frozen=True)
@@ -89,28 +92,51 @@ def cut_of(picture: tuple[int, int], size: tuple[int, int], faces: Sequence[Face
     ratio = size[0] / size[1]
     crop_w = min(float(width), height * ratio)
     crop_h = crop_w / ratio
-    known = [_surroundings(face, width, height) for face in faces if face is not None]
-    if not known:
-        centre_y = height * _GUESSED_CENTRE
-        return _placed(width / 2, centre_y, crop_w, crop_h, width, height)
-    hull = Box(
-        min(box.left for box in known),
-        min(box.top for box in known),
-        max(box.right for box in known),
-        max(box.bottom for box in known),
+    marked = [face for face in faces if face is not None]
+    if not marked:
+        return _placed(width / 2, height * _GUESSED_CENTRE, crop_w, crop_h, width, height)
+    needed = _hull([_around(face, width, height, _TIGHT, _TIGHT, _TIGHT) for face in marked])
+    wanted = max(1.0, needed.width / crop_w, needed.height / crop_h)
+    shown = _hull([_surroundings(face, width, height) for face in marked])
+    place = _placed(
+        (shown.left + shown.right) / 2,
+        (shown.top + shown.bottom) / 2,
+        crop_w * wanted,
+        crop_h * wanted,
+        width,
+        height,
     )
-    wanted = max(1.0, hull.width / crop_w, hull.height / crop_h)
-    centre = ((hull.left + hull.right) / 2, (hull.top + hull.bottom) / 2)
-    return _placed(*centre, crop_w * wanted, crop_h * wanted, width, height)
+    return _moved_to_hold(place, needed)
+
+
+def _hull(boxes: Sequence[Box]) -> Box:
+    """The smallest rectangle around all."""
+    return Box(
+        min(box.left for box in boxes),
+        min(box.top for box in boxes),
+        max(box.right for box in boxes),
+        max(box.bottom for box in boxes),
+    )
+
+
+def _moved_to_hold(cut: Box, needed: Box) -> Box:
+    """The cut, shifted by as little as it takes to hold what is needed (it is large enough to)."""
+    right = max(0.0, needed.right - cut.right) - max(0.0, cut.left - needed.left)
+    down = max(0.0, needed.bottom - cut.bottom) - max(0.0, cut.top - needed.top)
+    return Box(cut.left + right, cut.top + down, cut.right + right, cut.bottom + down)
 
 
 def _surroundings(face: Face, width: int, height: int) -> Box:
     """The face with the hair, neck and movement around it, inside the picture, in its pixels."""
+    return _around(face, width, height, _BESIDE, _ABOVE, _BELOW)
+
+
+def _around(face: Face, width: int, height: int, beside: float, above: float, below: float) -> Box:
     return Box(
-        max(0.0, face.x - face.w * _BESIDE) * width,
-        max(0.0, face.y - face.h * _ABOVE) * height,
-        min(1.0, face.x + face.w * (1 + _BESIDE)) * width,
-        min(1.0, face.y + face.h * (1 + _BELOW)) * height,
+        max(0.0, face.x - face.w * beside) * width,
+        max(0.0, face.y - face.h * above) * height,
+        min(1.0, face.x + face.w * (1 + beside)) * width,
+        min(1.0, face.y + face.h * (1 + below)) * height,
     )
 
 
@@ -122,8 +148,8 @@ def _placed(x: float, y: float, crop_w: float, crop_h: float, width: int, height
 
 
 def write_framed(source: Path, target: Path, cut: Box, size: tuple[int, int]) -> None:
-    """Write the cut as a PNG of exactly `size`. What lies outside the picture becomes a blur of it."""
-    from PIL import Image, ImageFilter
+    """Write the cut as a PNG of exactly `size`. What lies outside the picture gets its colours."""
+    from PIL import Image
 
     with Image.open(source) as opened:
         picture = opened.convert("RGB")
@@ -143,7 +169,8 @@ def write_framed(source: Path, target: Path, cut: Box, size: tuple[int, int]) ->
         max(1, min(size[0] - left, round((inside[2] - inside[0]) * scale))),
         max(1, min(size[1] - top, round((inside[3] - inside[1]) * scale))),
     )
-    framed = picture.resize(size, Image.Resampling.BILINEAR).filter(ImageFilter.GaussianBlur(_BACKDROP_BLUR))
+    colours = picture.resize((_BACKDROP_CELLS, _BACKDROP_CELLS), Image.Resampling.BOX)
+    framed = colours.resize(size, Image.Resampling.BICUBIC)
     framed.paste(picture.resize(shown, Image.Resampling.LANCZOS, box=inside), (left, top))
     framed.save(target, "PNG")
 
