@@ -140,7 +140,7 @@ WAN2GP = EngineDefinition(
     model_id="wan2gp-core",
     upstream=_wan2gp_upstream(),
     weights_gb=30,
-    packages_mib=900,
+    packages_mib=600,
     refuses_others=True,
 )
 

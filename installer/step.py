@@ -68,6 +68,14 @@ def error_of(step: str, message: str, cause: Cause, details: tuple[str, ...] = (
     )
 
 
+def visible_gpu(context: Context) -> dict[str, str]:
+    """Variables that show a program the chosen card alone, numbered as nvidia-smi numbers them."""
+    shown = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    if context.gpu is not None:
+        shown["CUDA_VISIBLE_DEVICES"] = str(context.gpu.index)
+    return shown
+
+
 def no_gpu(context: Context) -> LauncherError:
     """Everything that needs no GPU is done; this is where one is needed."""
     others = context.graphics.others

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from installer.context import Context
-from installer.step import Step, failed, no_gpu, repeat
+from installer.step import Step, failed, no_gpu, repeat, visible_gpu
 from installer.torch_builds import CPU
 from launcher.errors import Exit, LauncherError
 from launcher.project import child_environment
@@ -112,7 +112,7 @@ def _self_test(context: Context, facts: dict[str, Any]) -> None:
     outcome = context.runner.capture(
         [str(context.python), "-I", str(probe), dtype, *context.engine.imports],
         timeout_s=_SELF_TEST_S,
-        env=child_environment({"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}),
+        env=child_environment(visible_gpu(context)),
     )
     try:
         found = json.loads(outcome.lines[-1])

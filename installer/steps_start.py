@@ -15,7 +15,7 @@ from typing import Any
 from installer.checkout import is_own
 from installer.context import Context
 from installer.start_probe import MARK
-from installer.step import Step, failed
+from installer.step import Step, failed, visible_gpu
 from installer.steps_ffmpeg import tools_folder
 from launcher.errors import Exit, LauncherError
 from launcher.project import child_environment
@@ -59,14 +59,12 @@ def _run(context: Context, facts: dict[str, Any]) -> None:
 def _probe(context: Context, private: Path) -> tuple[dict[str, Any] | None, Any]:
     probe = Path(__file__).with_name("start_probe.py")
     environment = {
-        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        **visible_gpu(context),
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
         "GRADIO_ANALYTICS_ENABLED": "False",
         "PATH": os.pathsep.join([str(tools_folder(context)), os.environ.get("PATH", os.defpath)]),
     }
-    if context.gpu is not None:
-        environment["CUDA_VISIBLE_DEVICES"] = str(context.gpu.index)
     outcome = context.runner.capture(
         [str(context.python), "-I", "-X", "utf8", str(probe), str(context.core), str(private)],
         timeout_s=DEADLINE_S,

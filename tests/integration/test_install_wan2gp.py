@@ -26,6 +26,7 @@ pytestmark = [
         sys.platform == "win32", reason="the stand-ins for uv and nvidia-smi are POSIX scripts"
     ),
 ]
+SMALL = "0, NVIDIA GeForce GTX 1650, 7.5, 4096, 580.65.06"
 WHOLE = ["venv", "ffmpeg", "torch", "packages", "sources"]
 
 
@@ -49,14 +50,17 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wan2GPRig]:
         yield made
 
 
-def test_it_is_installed_whole_and_a_second_run_does_nothing(rig: Wan2GPRig) -> None:
-    rig.card(RTX_4090)
+def test_it_is_installed_whole_and_a_second_run_does_nothing(
+    rig: Wan2GPRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANTED_GPU", "1")  # asked by the stand-in of upstream: the card with the most memory
+    rig.card(f"{SMALL}\n{RTX_4090.replace('0', '1', 1)}")
     status, text = rig.install()
     assert status == Exit.OK, text
     assert rig.words() == WHOLE
     assert is_installation_whole(rig.core)
     assert environment_python(rig.core) == rig.core / "python_env" / "bin" / "python"
-    assert chosen_gpu(rig.core) == 0
+    assert chosen_gpu(rig.core) == 1
     facts = read_state(rig.core).facts
     assert facts["source"] == COMMIT
     assert facts["torch"] == LABEL

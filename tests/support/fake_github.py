@@ -37,6 +37,7 @@ def init(*, root, config_path, output_dir, console_output, console_isatty, cli_a
     assert json.loads(pathlib.Path(config_path).read_text())["checkpoints_paths"]
     assert shutil.which("ffmpeg") and shutil.which("ffprobe")
     assert os.environ["HF_HUB_OFFLINE"] == "1"
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == os.environ.get("WANTED_GPU", "0")
     (pathlib.Path(root) / "settings").mkdir(exist_ok=True)
     return _Session()
 """
