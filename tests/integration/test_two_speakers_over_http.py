@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.integration.test_jobs_over_http import RenderingEngine
+from tests.support.chat_server import chat_host
 from tests.support.studio import Studio, running_studio
 from tests.support.twin_speech_engine import TwinSpeechEngine
 
@@ -236,3 +237,39 @@ async def test_a_batch_may_hold_conversations_with_speakers_as_defaults(tmp_path
         assert bad["error"]["code"] == "validation_failed"
         assert "speakers" in bad["error"]["detail"]
         assert (await studio.wait_for(good["job_id"]))["status"] == "completed"
+
+
+async def test_a_model_is_asked_for_a_conversation_and_what_it_writes_is_spoken_in_turns(
+    tmp_path: Path,
+) -> None:
+    answer = "Sure! Here is the dialogue:\n\n**Anna:** Do you like tea, and why?\n**Bo:** I do, it is warm and it is quiet."
+    async with (
+        chat_host(answer) as host,
+        running_studio(tmp_path, script_api_url=host.url) as studio,
+    ):
+        settings = {"seconds": 5, "language": "en"}
+        job_id = await post(studio, script_mode="auto", script_input="tea", script_settings=settings)
+        view = await studio.wait_for(job_id)
+        assert view["status"] == "completed", view
+        script = (await studio.http.get(f"/api/jobs/{job_id}/artifacts/script.json")).json()
+        assert script["text"] == "Anna: Do you like tea, and why?\nBo: I do, it is warm and it is quiet."
+        timings = (await studio.http.get(f"/api/jobs/{job_id}/artifacts/timings.json")).json()
+        assert [entry["speaker"] for entry in timings["sentences"]] == [0, 1]
+        order = {"topic": "tea", "seconds": 5, "language": "en", "speakers": ["Anna", "Bo"]}
+        written = await studio.http.post("/api/script", json=order)
+        assert written.json()["text"] == script["text"]
+        for wrong in (["Anna"], ["Anna", "anna"], ["A:", "B"], ["", "B"]):
+            refused = await studio.http.post("/api/script", json={**order, "speakers": wrong})
+            assert refused.json()["code"] == "validation_failed", wrong
+
+
+async def test_a_check_of_a_conversation_does_not_read_the_names(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as studio:
+        text = "Anna: It costs 20 dollars.\nBo: Fine."
+        for speakers, said in ((["Anna", "Bo"], False), ([], True)):
+            answer = await studio.http.post("/api/script/check", json={"text": text, "speakers": speakers})
+            assert answer.status_code == 200, answer.text
+            sentences = answer.json()["sentences"]
+            assert ("Anna" in "".join(sentence["spoken"] for sentence in sentences)) is said
+            costs = next(sentence for sentence in sentences if "costs" in sentence["text"])
+            assert text[costs["start"] : costs["end"]].endswith("It costs 20 dollars.")
