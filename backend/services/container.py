@@ -202,7 +202,7 @@ async def running_services(
             models,
             Ffmpeg(binary, settings.threads),
             team,
-            (*video_engines(team, models, wan2gp, gpus, engines_dir=engines_dir), *adapters),
+            (*video_engines(team, models, wan2gp, gpus, engines_dir=engines_dir, clock=clock), *adapters),
             lanes,
             wan2gp,
             gpus.gpus,

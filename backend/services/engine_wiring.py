@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from backend.engines.base import BaseEngineAdapter
@@ -15,7 +15,25 @@ from backend.engines.wan2gp_models import Wan2GPModels
 from backend.engines.worker_port import EngineWorker
 from backend.models.errors import RequestError
 from backend.services.model_service import ModelService
+from backend.utils.clock import Clock
 from backend.utils.config import BUNDLE_DIR
+
+# A batch of two hundred jobs must not look at thirty files for each of them, on the event loop; what a person changes
+# is seen before the next click.
+REMEMBERED_S = 1.0
+
+
+def remembered(look: Callable[[str], bool], clock: Clock) -> Callable[[str], bool]:
+    """`look`, whose answers hold for a moment. What went meanwhile, the worker misses and says so."""
+    known: dict[str, tuple[float, bool]] = {}
+
+    def ask(model_id: str) -> bool:
+        now = clock.monotonic_s()
+        if model_id not in known or now - known[model_id][0] >= REMEMBERED_S:
+            known[model_id] = (now, look(model_id))
+        return known[model_id][1]
+
+    return ask
 
 
 def video_engines(
@@ -25,10 +43,11 @@ def video_engines(
     gpus: GpuPool,
     *,
     engines_dir: Path,
+    clock: Clock,
 ) -> tuple[BaseEngineAdapter, ...]:
     """`engines_dir` holds the engines' own folders (`wan2gp_core`, …)."""
 
-    def has_weights(model_id: str) -> bool:
+    def look(model_id: str) -> bool:
         try:
             return models.ready_now(model_id)
         except RequestError:
@@ -42,7 +61,7 @@ def video_engines(
             workers["wan2gp"],
             core_dir=engines_dir / WAN2GP_CORE,
             models=table,
-            has_weights=has_weights,
+            has_weights=remembered(look, clock),
             largest_gpu_mib=gpus.largest_mib,
         ),
         DraftAdapter(workers["draft"]),

@@ -11,8 +11,9 @@ from backend.engines.gpu_pool import GpuFacts, GpuPool
 from backend.engines.gpu_workers import GpuWorkers
 from backend.engines.process_tree import ProcessIdentity
 from backend.engines.worker_types import WorkerSpec
+from backend.services.engine_wiring import REMEMBERED_S, remembered
 from backend.services.gpu_fleet import GPU_ENGINES, gpu_team, gpu_worker, processes, usable_gpus
-from backend.utils.clock import SystemClock
+from backend.utils.clock import ManualClock, SystemClock
 from installer.state import InstallState, write_state
 from tests.support.studio import settings_in
 from tests.support.twin_gpus import TwinDriver, gpu
@@ -104,3 +105,22 @@ def test_an_engine_has_a_process_for_each_card_and_a_twin_stays_itself(tmp_path:
     assert team["voxcpm"] is twin
     assert isinstance(team["wan2gp"], GpuWorkers)
     assert len(processes(team)) == 1 + len(CARDS)
+
+
+def test_weights_are_looked_for_once_in_a_moment_and_anew_after_it() -> None:
+    clock = ManualClock()
+    here: set[str] = set()
+    looked: list[str] = []
+
+    def look(model_id: str) -> bool:
+        looked.append(model_id)
+        return model_id in here
+
+    has_weights = remembered(look, clock)
+    assert not has_weights("a")
+    here.add("a")
+    assert not has_weights("a")
+    assert looked == ["a"]
+    clock.advance(REMEMBERED_S)
+    assert has_weights("a")
+    assert not has_weights("b")
