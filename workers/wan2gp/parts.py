@@ -40,6 +40,8 @@ _SEEDS = 2**31
 # A sentence that only touches a part by less than this belongs to its neighbour.
 _TOUCH_S = 0.3
 _MAX_STEPS = 100
+# One sample at 8 kHz, in frames of 25 a second, with room to spare.
+_ROUNDED_FRAMES = 0.01
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,8 @@ def _part(
             # Upstream cuts a continued video where its sound ends: let it hear a little more than is used.
             end += SPARE_FRAMES / model.fps
         settings.update(_sounds(facts, index, begin, end))
-        heard = math.ceil((end - begin) * model.fps - 1e-6)
+        # A slice is rounded to samples: at 23 frames a second it can be a hair longer than its frames.
+        heard = math.ceil((end - begin) * model.fps + _ROUNDED_FRAMES)
         settings["video_length"] = model.legal_frames(heard + SPARE_FRAMES)
         made = model.legal_frames(int((end - begin) * model.fps) + SPARE_FRAMES - 1)
     else:
