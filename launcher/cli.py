@@ -18,12 +18,14 @@ from launcher.project import (
     ROOT,
     EnvironmentSpec,
     child_environment,
+    engine_test_environment,
     python_of,
     recogniser_environment,
     runtime_environment,
     test_environment,
 )
 from launcher.setup_lock import setup_lock
+from launcher.torch_cpu import ensure_torch
 from launcher.venv import ensure_environment
 
 
@@ -55,6 +57,9 @@ def _dispatch(arguments: argparse.Namespace, rest: Sequence[str], runner: Runner
     if arguments.command == "test":
         prepare(test_environment(name=arguments.venv), runner, console, rebuild=arguments.repair)
         options = testing.TestOptions(arguments.quick, arguments.pytest_only, arguments.venv, tuple(rest))
+        if testing.has_engine_tests(options):
+            prepare(engine_test_environment(), runner, console, rebuild=arguments.repair)
+            ensure_torch(engine_test_environment(), runner, console)
         return testing.run_checks(options, runner, console)
     if arguments.command == "start":
         spec = runtime_environment()

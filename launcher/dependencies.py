@@ -138,7 +138,7 @@ def ensure_dependencies(
         console.ok(f"The {spec.title} are up to date")
         return False
     _check_disk(spec)
-    index = dotenv.index_environment(spec.lock.parent / ".env")
+    index = dotenv.index_environment(spec.folder.parent / ".env")
     source = f" from {_without_secret(index[dotenv.INDEX_SETTING])}" if index else ""
     console.doing(f"Installing the {spec.title}{source}: some minutes the first time, once")
     state.write_state(spec.folder, state.INSTALLING, python=minor)
@@ -167,7 +167,7 @@ def _install(
     index: dict[str, str],
     sleep: Callable[[float], None],
 ) -> Outcome:
-    root = spec.lock.parent
+    root = spec.folder.parent
     log = root / "logs" / "install.log"
     log.parent.mkdir(exist_ok=True)
     log.unlink(missing_ok=True)

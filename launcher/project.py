@@ -47,6 +47,12 @@ def test_environment(root: Path = ROOT, name: str = ".venv-test") -> Environment
     return EnvironmentSpec(root / name, root / "requirements-dev.lock", "test dependencies", 2000)
 
 
+def engine_test_environment(root: Path = ROOT) -> EnvironmentSpec:
+    """`.venv-test-infinitetalk`: what the tests of that engine need; PyTorch comes by itself (launcher/torch_cpu.py)."""
+    lock = root / "installer" / "locks" / "infinitetalk-test.lock"
+    return EnvironmentSpec(root / ".venv-test-infinitetalk", lock, "InfiniteTalk test dependencies", 3000)
+
+
 def build_environment(root: Path = ROOT) -> EnvironmentSpec:
     """`.venv-build`: the dependencies and PyInstaller, for build.py."""
     return EnvironmentSpec(root / ".venv-build", root / "requirements-build.lock", "build dependencies", 2500)

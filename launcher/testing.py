@@ -1,12 +1,13 @@
 """`test.sh`: the development environment, then every check in order. Runs in the system's Python.
 
-The checks themselves run inside `.venv-test`. All of them run even when an early one fails, so that one run
-shows everything that is wrong.
+The checks themselves run inside `.venv-test`, those of the InfiniteTalk engine in an environment like the engine's
+own. All of them run even when an early one fails, so that one run shows everything that is wrong.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,10 @@ QUICK_MARKS = "not slow and not e2e"
 # Tests mostly wait for processes that they started, so every core takes some; beyond four, those processes would
 # wait for each other. `-n 0` on the command line runs them one after the other.
 IN_PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
+# The tests of the InfiniteTalk engine. Two at a time: each of them computes on all cores.
+ENGINE_TESTS = "tests/infinitetalk"
+# diffusers and transformers 5 want it.
+ENGINE_PYTHON = (3, 11)
 # pytest's exit status after Ctrl+C (pytest.ExitCode.INTERRUPTED).
 PYTEST_INTERRUPTED = 2
 
@@ -49,6 +54,22 @@ class Check:
 
     name: str
     arguments: tuple[str, ...]
+    environment: str | None = None  # folder of another environment than that of the options
+
+
+ENGINE_CHECK = Check(
+    "pytest of InfiniteTalk",
+    ("-m", "pytest", "-c", f"{ENGINE_TESTS}/pytest.ini", "--rootdir", ".", "-n", "2", ENGINE_TESTS),
+    ".venv-test-infinitetalk",
+)
+
+
+def has_engine_tests(options: TestOptions, version: tuple[int, int] = sys.version_info[:2]) -> bool:
+    """Whether the tests of the InfiniteTalk engine run: they need PyTorch, and a Python that its packages support.
+
+    Arguments for pytest are about the other tests, and so is `--quick`.
+    """
+    return not options.quick and not options.pytest_arguments and version >= ENGINE_PYTHON
 
 
 def checks(root: Path, options: TestOptions) -> list[Check]:
@@ -61,19 +82,24 @@ def checks(root: Path, options: TestOptions) -> list[Check]:
         Check("mypy", ("-m", "mypy", *typed)),
     ]
     tests = Check("pytest", ("-m", "pytest", *IN_PARALLEL, *marks, *options.pytest_arguments))
-    return [tests] if options.pytest_only else [*static, tests]
+    engine = [ENGINE_CHECK] if has_engine_tests(options) else []
+    return [*engine, tests] if options.pytest_only else [*static, *engine, tests]
 
 
 def run_checks(options: TestOptions, runner: Runner, console: Console, root: Path = ROOT) -> int:
     """Run all checks in the test environment; OK only when each of them passed."""
-    python = str(python_of(test_environment(root, options.environment).folder))
     cache = os.environ.get(MODELS_CACHE_VARIABLE) or str(root / MODELS_CACHE)
     env = child_environment({MODELS_CACHE_VARIABLE: cache})
     failed = []
+    if not has_engine_tests(options) and not options.pytest_arguments:
+        console.warn(
+            "the tests of the InfiniteTalk engine are left out: they need Python 3.11 and a full run"
+        )
     for check in checks(root, options):
         console.doing(check.name)
         started = time.monotonic()
-        status = runner.handover([python, *check.arguments], cwd=root, env=env)
+        python = python_of(test_environment(root, check.environment or options.environment).folder)
+        status = runner.handover([str(python), *check.arguments], cwd=root, env=env)
         if status == 0:
             # pytest has the last word when all is well: machines read its closing line.
             if check.name != "pytest":

@@ -33,9 +33,17 @@ ENGINE_LOCKS = {
     "installer/locks/wan2gp.txt": "installer/locks/wan2gp.lock",
     "installer/locks/wan2gp-source.txt": "installer/locks/wan2gp-source.lock",
     "installer/locks/ffmpeg.txt": "installer/locks/ffmpeg.lock",
+    "installer/locks/infinitetalk.txt": "installer/locks/infinitetalk.lock",
+    "installer/locks/infinitetalk-test.txt": "installer/locks/infinitetalk-test.lock",
 }
-# Engines that run on one Python only.
-ENGINE_PYTHONS = {"installer/locks/wan2gp.txt": "3.11", "installer/locks/wan2gp-source.txt": "3.11"}
+# The oldest Python of an engine, where it is not the product's.
+ENGINE_PYTHONS = {
+    "installer/locks/wan2gp.txt": "3.11",
+    "installer/locks/wan2gp-source.txt": "3.11",
+    # transformers 5 and diffusers want 3.11 or newer
+    "installer/locks/infinitetalk.txt": "3.11",
+    "installer/locks/infinitetalk-test.txt": "3.11",
+}
 # Lists whose packages' requirements are in another lock, or not needed.
 WITHOUT_REQUIREMENTS = ("installer/locks/wan2gp-source.txt", "installer/locks/ffmpeg.txt")
 # Where such an engine runs: there is no build of it for macOS.

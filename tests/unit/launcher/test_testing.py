@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from launcher.errors import Exit
 from launcher.process import Outcome
-from launcher.testing import IN_PARALLEL, MODELS_CACHE_VARIABLE, TestOptions, checks, run_checks
+from launcher.testing import (
+    ENGINE_TESTS,
+    IN_PARALLEL,
+    MODELS_CACHE_VARIABLE,
+    TestOptions,
+    checks,
+    has_engine_tests,
+    run_checks,
+)
 from tests.unit.launcher.twins import FakeRunner, MemoryConsole
+
+# What the engine's tests add to a full run, on a Python that they support.
+ENGINE = ["pytest"] if sys.version_info >= (3, 11) else []
 
 
 def names(options: TestOptions, root: Path) -> list[str]:
@@ -21,7 +33,7 @@ def test_everything_is_checked_and_pytest_has_the_last_word(tmp_path: Path) -> N
 
     assert run_checks(TestOptions(), runner, console, tmp_path) == Exit.OK
 
-    assert [call[2] for call in runner.calls] == ["ruff", "ruff", "mypy", "pytest"]
+    assert [call[2] for call in runner.calls] == ["ruff", "ruff", "mypy", *ENGINE, "pytest"]
     assert console.text.splitlines()[-1] == "[..] pytest"
 
 
@@ -31,7 +43,7 @@ def test_one_failed_check_fails_the_run_and_the_others_still_run(tmp_path: Path,
 
     assert run_checks(TestOptions(), runner, console, tmp_path) == Exit.FAILED
 
-    assert len(runner.calls) == 4
+    assert len(runner.calls) == 4 + len(ENGINE)
     assert "failed" in console.err.getvalue()
 
 
@@ -48,13 +60,44 @@ def test_the_quick_tier_leaves_out_slow_and_browser_tests(tmp_path: Path) -> Non
     assert "-m" not in checks(tmp_path, TestOptions())[-1].arguments[2:]
 
 
+def test_the_tests_of_the_engine_run_in_an_environment_of_their_own(tmp_path: Path) -> None:
+    runner = FakeRunner()
+    run_checks(TestOptions(), runner, MemoryConsole(), tmp_path)
+    environments = [Path(call[0]).parent.parent.name for call in runner.calls if call[2] == "pytest"]
+    assert environments == [".venv-test-infinitetalk"] * len(ENGINE) + [".venv-test"]
+    engine = [call for call in runner.calls if call[-1] == ENGINE_TESTS]
+    assert len(engine) == len(ENGINE)
+
+
+@pytest.mark.parametrize(
+    ("options", "version", "expected"),
+    [
+        (TestOptions(), (3, 11), True),
+        (TestOptions(), (3, 10), False),
+        (TestOptions(quick=True), (3, 11), False),
+        (TestOptions(pytest_arguments=("-k", "voice")), (3, 12), False),
+    ],
+)
+def test_the_tests_of_the_engine_run_where_they_can_and_are_meant(
+    options: TestOptions, version: tuple[int, int], expected: bool
+) -> None:
+    assert has_engine_tests(options, version) is expected
+
+
+def test_a_run_without_the_tests_of_the_engine_says_so(tmp_path: Path) -> None:
+    console = MemoryConsole()
+    run_checks(TestOptions(quick=True), FakeRunner(), console, tmp_path)
+    assert "InfiniteTalk" in console.err.getvalue() + console.out.getvalue()
+
+
 def test_other_arguments_go_to_pytest(tmp_path: Path) -> None:
     options = TestOptions(pytest_arguments=("-k", "voice", "tests/unit"))
     assert checks(tmp_path, options)[-1].arguments[-3:] == ("-k", "voice", "tests/unit")
 
 
 def test_only_pytest_runs_where_only_pytest_is_asked_for(tmp_path: Path) -> None:
-    assert names(TestOptions(pytest_only=True), tmp_path) == ["pytest"]
+    assert names(TestOptions(pytest_only=True, quick=True), tmp_path) == ["pytest"]
+    assert names(TestOptions(pytest_only=True), tmp_path)[-1] == "pytest"
 
 
 def test_the_speech_model_of_the_tests_is_made_once_in_a_cache(
@@ -62,9 +105,9 @@ def test_the_speech_model_of_the_tests_is_made_once_in_a_cache(
 ) -> None:
     monkeypatch.delenv(MODELS_CACHE_VARIABLE, raising=False)
     runner = FakeRunner()
-    run_checks(TestOptions(pytest_only=True), runner, MemoryConsole(), tmp_path)
+    run_checks(TestOptions(pytest_only=True, quick=True), runner, MemoryConsole(), tmp_path)
     assert runner.environments[0][MODELS_CACHE_VARIABLE] == str(tmp_path / ".test-output" / "models")
 
     monkeypatch.setenv(MODELS_CACHE_VARIABLE, "/elsewhere")
-    run_checks(TestOptions(pytest_only=True), runner, MemoryConsole(), tmp_path)
+    run_checks(TestOptions(pytest_only=True, quick=True), runner, MemoryConsole(), tmp_path)
     assert runner.environments[1][MODELS_CACHE_VARIABLE] == "/elsewhere"
