@@ -33,7 +33,7 @@ def test_the_stages_are_written_with_their_files_and_their_share_of_the_progress
     assert column(table) == [stage.value for stage in STAGE_ORDER]
     assert [row[3] for row in table[1:]] == [f"{low:g}–{high:g}" for low, high in SPANS.values()]
     files = {name for row in table[1:] for name in words(row[2])}
-    kept = {stage_io.PORTRAIT_FILE, stage_io.SILENT_FILE, stage_io.RESULT_FILE}
+    kept = {stage_io.PORTRAIT_FILE, stage_io.SILENT_FILE, stage_io.RESULT_FILE, *stage_io.TRACK_FILES}
     assert files == kept | set(ARTIFACT_KEYS.values())
 
 

@@ -98,6 +98,9 @@ async def test_each_turn_is_spoken_in_its_speakers_voice_and_the_whole_is_one_vi
         subtitles = (await studio.http.get(f"/api/jobs/{job_id}/artifacts/subtitles.srt")).text
         assert "Anna: Good morning, Bo." in subtitles
         assert "Bo: Hello Anna." in subtitles
+        drawn = studio.draft.seen[-1]
+        assert {"track_1", "track_2"} < set(drawn.inputs)
+        assert drawn.params["speakers"] == [{"face": None}, {"face": None}]
         # What is private stays private.
         track = await studio.http.get(f"/api/jobs/{job_id}/artifacts/track_1.wav")
         assert track.json()["code"] == "validation_failed"

@@ -26,8 +26,9 @@ from workers.draft.framing import (
 )
 from workers.handler import TaskError
 
-# Room around both faces, in lengths of the larger one: what a close cut has, and what must not be cut.
-_ROOM, _LEAST_ROOM = 0.62, 0.30
+# Room around both faces, in lengths of the larger one: what a close cut has, and what must not be cut. Above them is
+# hair.
+_ROOM, _LEAST_ROOM, _HAIR = 0.62, 0.20, 0.45
 # A frame that misses the video's size by no more than rounding fills it.
 _SAME_PX = 4
 # The mat: blurred by this part of the frame's longer side, and this bright.
@@ -121,7 +122,8 @@ def _cut(width: int, height: int, faces: Sequence[Face], aspect: str) -> tuple[i
     centre_y = (top + bottom) / 2 + (FACE_ABOVE_MIDDLE * side if aspect == "1:1" else 0.12 * crop_h)
     x0 = float(np.clip(centre_x - crop_w / 2, 0, width - crop_w))
     y0 = float(np.clip(centre_y - crop_h / 2, 0, height - crop_h))
-    # Lower than the middle, but never so low that a forehead is cut.
-    y0 = max(0.0, min(y0, float(top) - _LEAST_ROOM * side))
+    # Lower than the middle, but not so low that a head is cut while there is room below.
+    above = min(_HAIR * side, (crop_h - float(bottom - top)) / 2)
+    y0 = max(0.0, min(y0, float(top) - above))
     x, y = round(x0), round(y0)
     return x, y, min(width - x, round(crop_w)), min(height - y, round(crop_h)), ratio

@@ -238,7 +238,16 @@ class Scene:
         ]
         plate = frame
         if people is not None:
-            plate = background_plate(frame, people, max(heads, key=lambda head: head.face_height))
+            # How far the fill reaches follows from a head's size; each person's surroundings from its own.
+            plate = background_plate(frame, people, heads[0])
+            for head, share in zip(heads[1:], shares[1:], strict=True):
+                if share is not None:
+                    beside = background_plate(frame, people, head)
+                    plate = image(
+                        (plate + (beside.astype(np.float32) - plate) * share.share[..., None]).astype(
+                            np.uint8
+                        )
+                    )
         self._plate: Image = image(cv2.cvtColor(plate, cv2.COLOR_BGR2BGRA))
         self._canvas = np.empty_like(self._plate)
 
