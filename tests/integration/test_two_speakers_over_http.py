@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import wave
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from backend.models.codes import ErrorCode
 from tests.integration.test_jobs_over_http import RenderingEngine
 from tests.support.chat_server import chat_host
 from tests.support.studio import Studio, running_studio
@@ -276,3 +278,35 @@ async def test_a_check_of_a_conversation_does_not_read_the_names(tmp_path: Path)
             assert ("Anna" in "".join(sentence["spoken"] for sentence in sentences)) is said
             costs = next(sentence for sentence in sentences if "costs" in sentence["text"])
             assert text[costs["start"] : costs["end"]].endswith("It costs 20 dollars.")
+
+
+async def test_when_an_engine_fails_all_own_voices_are_spoken_by_the_next_one(tmp_path: Path) -> None:
+    engine = TwinSpeechEngine(always=ErrorCode.GPU_UNSUPPORTED)
+    async with running_studio(tmp_path, speech_engines=[engine]) as studio:
+        first, second = await own_voice(studio), await own_voice(studio)
+        speakers = [{"name": "Anna", "voice_id": first}, {"name": "Bo", "voice_id": second}]
+        view = await studio.wait_for(await post(studio, speakers=speakers))
+        assert view["status"] == "completed", view
+        assert view["speech_engine"] == "builtin"
+        assert {"voice_match", "voice_fallback"} <= set(view["notice_codes"])
+        timings = (await studio.http.get(f"/api/jobs/{view['job_id']}/artifacts/timings.json")).json()
+        assert [speaker["engine"] for speaker in timings["speakers"]] == ["builtin", "builtin"]
+        # Each by the match of its own voice, from a copy of its own.
+        profiles = [
+            request.inputs["profile"].parent.name
+            for request in studio.speech.seen
+            if request.task == "speech" and request.job_id == view["job_id"]
+        ]
+        assert profiles == ["voice-1", "voice-2", "voice-1"]
+
+
+async def test_a_cancel_ends_a_conversation_between_two_turns(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as studio:
+        studio.speech.gate.clear()
+        job_id = await post(studio)
+        while not [request for request in studio.speech.seen if request.task == "speech"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await studio.http.post(f"/api/jobs/{job_id}/cancel")
+        view = await studio.wait_for(job_id)
+        assert view["status"] == "cancelled"
+        assert len([request for request in studio.speech.seen if request.task == "speech"]) == 1
