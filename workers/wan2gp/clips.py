@@ -21,6 +21,10 @@ _PER_FRAME_S = 2.0
 _MAX_FRAMES = 400_000
 # The last frames of a part travel without loss: they are what the next part is made from.
 _LOSSLESS = ("-c:v", "libx264", "-preset", "veryfast", "-qp", "0")
+# On the way from a file through upstream into the next file a picture loses one level of brightness: both its
+# conversions round down. Measured with a model that draws what it is shown: 138.3, 137.3, 136.2, 135.2 over four
+# parts. A long speech would grow dark; one level more on the way in keeps it where it was.
+_ONE_BRIGHTER = bytes([*range(1, 256), 255])
 # Visually without loss, because the service compresses the film once more when it lays the sound under it.
 _FILM = ("-c:v", "libx264", "-preset", "medium", "-crf", "14")
 
@@ -143,7 +147,7 @@ def continuation(
     tail: deque[bytes] = deque(maxlen=part.lead)
     frames = read_frames(previous, size, ffmpeg=ffmpeg, count=part.source_end, check=check)
     for frame in frames:
-        tail.append(frame)
+        tail.append(_brighter(frame, size))
     if len(tail) < part.lead:
         raise TaskError(
             "no_output",
@@ -165,6 +169,11 @@ def continuation(
         "image_prompt_type": f"{types}V",
         "prompt": f"[/overlap={part.lead}] {part.settings['prompt']}",
     }
+
+
+def _brighter(frame: bytes, size: tuple[int, int]) -> bytes:
+    luma = size[0] * size[1]
+    return frame[:luma].translate(_ONE_BRIGHTER) + frame[luma:]
 
 
 def _write_picture(frame: bytes, size: tuple[int, int], target: Path, *, ffmpeg: str) -> None:

@@ -238,7 +238,9 @@ class TestContinuing:
     def settings_of(self, made: Part, previous: Path | None, tmp_path: Path) -> dict[str, object]:
         return parts.settings_of(made, previous=previous, scratch=tmp_path, ffmpeg=FFMPEG, check=never)
 
-    def test_the_last_used_frames_go_on_without_any_loss(self, tmp_path: Path) -> None:
+    def test_the_last_used_frames_go_on_one_level_brighter_and_without_any_other_change(
+        self, tmp_path: Path
+    ) -> None:
         """Also those behind the part's end are left out: upstream makes a few too many."""
         source = clip(tmp_path / "a.mp4", ramp(0, 50))
         found = self.settings_of(part(1, 44, 20, lead=5), source, tmp_path)
@@ -250,7 +252,11 @@ class TestContinuing:
         info = probe_video(tail, ffmpeg=FFMPEG, check=never)
         assert (info.frames, info.width, info.height, info.fps) == (5, 64, 48, 25)
         expected = list(read_frames(source, SIZE, ffmpeg=FFMPEG, count=44, check=never))[39:]
-        assert list(read_frames(tail, SIZE, ffmpeg=FFMPEG, count=9, check=never)) == expected
+        found_frames = list(read_frames(tail, SIZE, ffmpeg=FFMPEG, count=9, check=never))
+        luma = SIZE[0] * SIZE[1]
+        assert [frame[luma:] for frame in found_frames] == [frame[luma:] for frame in expected]
+        for after, before in zip(found_frames, expected, strict=True):
+            assert all(a == b + 1 for a, b in zip(after[:luma], before[:luma], strict=True))
 
     def test_a_single_shared_frame_is_a_start_picture(self, tmp_path: Path) -> None:
         source = clip(tmp_path / "a.mp4", ramp(0, 50))
@@ -262,7 +268,7 @@ class TestContinuing:
             assert picture.size == SIZE
             assert picture.mode == "RGB"
             # 4:2:0 brightness 63 of the range 16..235, as RGB.
-            assert np.asarray(picture).mean() == pytest.approx((DARKEST + 43 - 16) * 255 / 219, abs=2.5)
+            assert np.asarray(picture).mean() == pytest.approx((DARKEST + 44 - 16) * 255 / 219, abs=2.5)
 
     def test_a_part_before_of_another_size_is_continued_in_the_new_one(self, tmp_path: Path) -> None:
         source = clip(tmp_path / "a.mp4", ramp(0, 50), size=(128, 96))
