@@ -46,6 +46,7 @@ class EngineDefinition:
     PyTorch's own index; `imports`: modules that the self-test imports. `min_capability`: of the GPU; `memory_mib`:
     of the GPU, less is warned of. `disk_mib`: free space that the installation needs while it runs; `weights_gb`: what
     its usual weights take afterwards, told and not asked for. `model_id`: of the weights, in assets/catalogue.
+    `needs_headers`: on Linux its Python must come with C headers, as the one that the installer fetches does.
     `refuses_others`: on a machine with another maker's card alone, and on macOS, nothing is installed.
     """
 
@@ -68,6 +69,7 @@ class EngineDefinition:
     upstream: Upstream | None = None
     weights_gb: int | None = None
     packages_mib: int = 250
+    needs_headers: bool = False
     refuses_others: bool = False
 
     @property
@@ -141,6 +143,8 @@ WAN2GP = EngineDefinition(
     upstream=_wan2gp_upstream(),
     weights_gb=30,
     packages_mib=600,
+    # Triton, which comes with PyTorch, builds its kernels against them; a distribution's Python often has none.
+    needs_headers=True,
     refuses_others=True,
 )
 

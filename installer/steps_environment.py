@@ -80,7 +80,10 @@ def _pip_python(context: Context) -> str:
 
 
 def _ensure_python(context: Context, facts: dict[str, Any]) -> None:
-    found = None if context.private_python else interpreters.find(context.engine.pythons, context.runner)
+    found = None
+    if not context.private_python:
+        headers = context.engine.needs_headers and sys.platform == "linux"
+        found = interpreters.find(context.engine.pythons, context.runner, headers=headers)
     if found is None:
         wanted = context.engine.pythons[0]
         repeat(context, "python", lambda: context.run_uv("python", "install", wanted, "--no-bin"))

@@ -322,7 +322,7 @@ def test_a_private_python_is_fetched_when_there_is_none_or_when_asked_for(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rig.card(RTX_4090)
-    monkeypatch.setattr(steps_environment.interpreters, "find", lambda wanted, runner: None)
+    monkeypatch.setattr(steps_environment.interpreters, "find", lambda wanted, runner, **_: None)
     status, text = rig.install("--private-python")
     assert status == Exit.OK, text
     assert rig.words() == ["python", "venv", "torch", "packages"]

@@ -46,7 +46,7 @@ class Rig:
         self.bin = folder / "bin"
         self.bin.mkdir()
         self.minor = MINOR
-        self.engine = replace(engine, pythons=(MINOR,), disk_mib=1)
+        self.engine = replace(engine, pythons=(MINOR,), disk_mib=1, needs_headers=False)
         patch.setattr(cli, "ENGINES", {engine.name: self.engine})
         self._fill(folder)
         for name, value in {
