@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ from backend.models.errors import EngineFailure
 from tests.media_samples import FFMPEG
 from tests.support.wan2gp_rig import until, wan2gp_rig, write_portrait
 from workers.wan2gp.media import VideoInfo, probe_video
+
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="the stand-in is laid out as on POSIX, and some of its faults are signals"
+)
 
 # wire name: model type for one and for two speakers, frames per second
 MODELS: dict[str, tuple[str, str | None, int]] = {
@@ -255,9 +260,7 @@ async def test_previews_are_small_pictures_that_are_whole_at_any_moment(tmp_path
 
 async def test_the_engine_is_configured_by_us_and_kept_off_the_network(tmp_path: Path) -> None:
     async with wan2gp_rig(tmp_path) as rig:
-        (rig.fake.root / "wgp_config.json").write_text(
-            '{"fit_canvas": 2, "attention_mode": "flash"}'
-        )
+        (rig.fake.root / "wgp_config.json").write_text('{"fit_canvas": 2, "attention_mode": "flash"}')
         await rig.make(rig.request(aspect="9:16"))
         (init,) = rig.fake.notes("init")
         assert init["config"]["checkpoints_paths"] == [str(tmp_path / "models" / "wan2gp")]
@@ -308,20 +311,29 @@ async def test_a_voice_speaks_and_the_film_follows_in_the_same_process(tmp_path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["Fantasy", "Wan Multitalk", "LongCat Avatar 1.5"])
-async def test_a_speech_beyond_the_models_limit_goes_on_where_it_was_cut(tmp_path: Path, name: str) -> None:
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("name", "rung"), [("Fantasy", 3), ("Wan Multitalk", 3), ("LongCat Avatar 1.5", 2)])
+async def test_a_speech_beyond_the_models_limit_goes_on_where_it_was_cut(
+    tmp_path: Path, name: str, rung: int
+) -> None:
     fps = MODELS[name][2]
     async with wan2gp_rig(tmp_path) as rig:
         result = await rig.make(
-            rig.request(name, spoken=(12.0, -0.5, 12.0, -0.5, 12.0), aspect="16:9", deadline_s=110.0)
+            # The last rung has the smallest pictures.
+            rig.request(name, spoken=(15.0, -0.5, 15.5), aspect="16:9", rung=rung, deadline_s=280.0)
         )
-        assert film(result).frames == 37 * fps
+        assert film(result).frames == 31 * fps
         tasks = rig.fake.tasks()
         assert result.data["parts"] == len(tasks) >= 2
-        assert not (tasks[0].get("video_source") or tasks[0]["image_prompt_type"].startswith("V"))
-        continued = tasks[1].get("video_source") or tasks[1].get("image_start")
-        assert continued, "the second part begins with the end of the first"
+        assert not tasks[0].get("video_source")
+        # The second part goes on from as many frames as the model's own windows share; Fantasy's share one picture.
+        shared = {"Fantasy": 1, "Wan Multitalk": 5, "LongCat Avatar 1.5": 13}[name]
+        continued = tasks[1].get("video_source") or tasks[1]["image_start"]
         assert "part-001" in continued
+        call = next(
+            one for one in rig.fake.notes("call") if continued in (one["video_source"], one["image_start"])
+        )
+        assert (call["window_no"], call["prefix_frames_count"]) == (1, shared)
         assert rising(rig.updates)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ class FakeWan2GP:
     def __init__(self, root: Path) -> None:
         self.root = root
         shutil.copytree(FIXTURE / "upstream", root, ignore=shutil.ignore_patterns("__pycache__"))
-        # Where the installer lays them; the stand-in itself never starts ffprobe.
-        tools = root / "tools" / "ffmpeg"
-        tools.mkdir(parents=True)
-        for name in ("ffmpeg", "ffprobe"):
-            (tools / name).symlink_to(FFMPEG.binary)
+        if sys.platform != "win32":
+            # Where the installer lays them; the stand-in itself never starts ffprobe.
+            tools = root / "tools" / "ffmpeg"
+            tools.mkdir(parents=True)
+            for name in ("ffmpeg", "ffprobe"):
+                (tools / name).symlink_to(FFMPEG.binary)
 
     def behave(self, *rules: dict[str, Any], **scenario: Any) -> None:
         """What the next tasks meet; see fakery/scenario.py. Counts of earlier rules are forgotten."""
