@@ -13,6 +13,7 @@ from backend.services import failure_desk
 from tests.media_samples import FFMPEG
 from tests.support.studio import Studio
 from tests.support.twin_gpus import gpu
+from tests.support.twin_worker import write_tone
 from tests.support.wan2gp_rig import FACES, until
 from tests.support.wan2gp_studio import ALL_MODELS, wan2gp_studio
 from workers.wan2gp.media import VideoInfo, probe_video
@@ -331,3 +332,23 @@ async def test_a_running_job_can_be_deleted_and_takes_everything_with_it(tmp_pat
             lambda: not list((tmp_path / "data" / "checkpoints").glob(f"{job}/**/*")), "its parts go too"
         )
         assert (await studio.http.get(f"/api/jobs/{job}")).status_code in {404, 410}
+
+
+async def test_a_cloned_voice_and_the_film_come_from_one_process(tmp_path: Path) -> None:
+    async with wan2gp_studio(tmp_path) as (studio, fake):
+        write_tone(tmp_path / "me.wav", 2.0)
+        sample = (tmp_path / "me.wav").read_bytes()
+        answer = await studio.http.post(
+            "/api/voice/clone", files={"audio_file": ("me.wav", sample, "audio/wav")}
+        )
+        voice = answer.json()["voice_id"]
+        view = await studio.wait_for(
+            await studio.submit(**MULTITALK, voice_id=voice, speech_engine="wan2gp_qwen3_tts")
+        )
+        assert (view["status"], view["selected_engine"], view["speech_engine"]) == (
+            "completed",
+            "wan2gp",
+            "wan2gp_qwen3_tts",
+        ), view
+        assert [note["model_type"] for note in fake.notes("load")] == ["qwen3_tts_base", "multitalk"]
+        assert len(fake.notes("init")) == 1

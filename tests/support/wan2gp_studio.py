@@ -23,6 +23,7 @@ from tests.support.twin_gpus import gpu
 
 _WEIGHTS = b"weights"
 _TABLE = json.loads((ROOT / "assets" / "wan2gp" / "models.json").read_text("utf-8"))
+_VOICES = json.loads((ROOT / "assets" / "wan2gp" / "voices.json").read_text("utf-8"))
 _ENTRIES = sorted(
     {
         entry
@@ -30,6 +31,7 @@ _ENTRIES = sorted(
         for entries in ("catalogue", "catalogue_two", "catalogue_720p")
         for entry in model[entries] or ()
     }
+    | {entry for voice in _VOICES["voices"] for entry in voice["catalogue"]}
     | {"voxcpm2", "moss-tts-nano"}
 )
 
