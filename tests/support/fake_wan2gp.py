@@ -34,7 +34,7 @@ class FakeWan2GP:
     def notes(self, what: str) -> list[dict[str, Any]]:
         """What it wrote down, oldest first: init, task, load, call, release."""
         path = self.root / "calls.jsonl"
-        lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+        lines = path.read_text("utf-8").split("\n")[:-1] if path.is_file() else []
         return [note for note in map(json.loads, lines) if note["what"] == what]
 
     def tasks(self) -> list[dict[str, Any]]:
