@@ -263,6 +263,7 @@ async def test_every_model_makes_a_film_as_long_as_the_speech(rig: Rig, model: s
     assert settings["num_inference_steps"] == 2
     (drawn,) = rig.orders.seen("draw")
     assert drawn["sampling_steps"] == 2
+    assert f"{drawn['width']}x{drawn['height']}" == settings["resolution"]
     if described.drive == "speech":
         assert "A" in settings["audio_prompt_type"]
         assert Path(settings["audio_guide"]).is_absolute()
