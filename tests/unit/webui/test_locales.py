@@ -60,7 +60,7 @@ COMPUTED = {
     "model_state.": set(get_args(ModelState)),
     "model_purpose.": set(get_args(ModelPurpose)),
     "models.": {"download", "pause", "resume"},
-    "notice.": {"voice_match", "voice_clone", "voice_stand_in"},
+    "notice.": {"voice_match", "voice_clone", "voice_stand_in", "speaker_silent"},
 }
 
 _KEY = re.compile(r"""["'`]([a-z_]+\.[a-z_A-Z0-9]+)["'`]""")

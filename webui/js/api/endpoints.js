@@ -102,7 +102,7 @@ export const listSpeechEngines = () => request("/api/speech/engines");
 
 /**
  * What will be said, sentence by sentence.
- * @param {{text: string, language: string}} script
+ * @param {{text: string, language: string, speakers?: string[]}} script
  * @returns {Promise<import("../types.js").ScriptCheck>}
  */
 export const checkScript = (script) =>

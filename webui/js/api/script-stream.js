@@ -9,7 +9,7 @@ import { locale } from "../lib/i18n.js";
 /** @typedef {{event: string, data: any}} ScriptEvent */
 
 /**
- * @param {{topic: string, language: string, seconds: number}} order
+ * @param {{topic: string, language: string, seconds: number, speakers?: string[]}} order
  * @param {AbortSignal} signal  ends the writing
  * @returns {AsyncGenerator<ScriptEvent>}
  */

@@ -219,3 +219,6 @@ function faceAt(faces, box) {
 const isSeed = (text) => /^\d{1,10}$/.test(text) && Number(text) <= 2 ** 31 - 1;
 
 export const form = new Form();
+
+/** What the script's endpoints want to know of a conversation. @returns {{speakers?: string[]}} */
+export const speakerNames = () => (form.value.twoSpeakers ? { speakers: SPEAKERS } : {});

@@ -13,7 +13,7 @@ import { causeOf, hasFailed, lastFailure } from "./wording.js";
 /** @typedef {import("../types.js").Job} Job */
 
 /** Notices whose code says everything; the others bring details that only the service has words for. */
-const SAID_CODES = ["voice_match", "voice_clone", "voice_stand_in"];
+const SAID_CODES = ["voice_match", "voice_clone", "voice_stand_in", "speaker_silent"];
 
 /** @param {Job} job @returns {HTMLElement[]} */
 export function jobNotices(job) {

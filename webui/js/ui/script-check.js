@@ -5,7 +5,7 @@ import { checkScript, putReading } from "../api/endpoints.js";
 import { h, fill } from "../lib/dom.js";
 import { duration } from "../lib/format.js";
 import { hasText, t } from "../lib/i18n.js";
-import { form } from "../state/form.js";
+import { form, speakerNames } from "../state/form.js";
 import { announce } from "./announce.js";
 import { asProblem, problemBox } from "./problem.js";
 
@@ -30,7 +30,7 @@ export class ScriptCheckPanel {
     this.element.hidden = false;
     fill(this.element, h("p", { class: "quiet", role: "status", t: "check.running" }));
     try {
-      const found = await checkScript({ text: script, language });
+      const found = await checkScript({ text: script, language, ...speakerNames() });
       if (form.value.script === script) this.#show(found);
     } catch (error) {
       fill(this.element, problemBox(asProblem(error)));

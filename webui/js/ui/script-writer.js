@@ -6,7 +6,7 @@ import { writeScript } from "../api/script-stream.js";
 import { ApiError } from "../api/client.js";
 import { h, fill } from "../lib/dom.js";
 import { bindText, t } from "../lib/i18n.js";
-import { form } from "../state/form.js";
+import { form, speakerNames } from "../state/form.js";
 import { announce } from "./announce.js";
 import { icon } from "./icons.js";
 import { openModels } from "./models.js";
@@ -114,7 +114,12 @@ class ScriptWriter {
     fill(this.#text);
     this.#show();
     try {
-      const order = { topic: this.#topic.value.trim(), language: this.#language.value, seconds: Number(this.#seconds.value) };
+      const order = {
+        topic: this.#topic.value.trim(),
+        language: this.#language.value,
+        seconds: Number(this.#seconds.value),
+        ...speakerNames(),
+      };
       for await (const { event, data } of writeScript(order, writing.signal)) {
         if (event === "delta") this.#text.append(data.text);
         if (event === "restart") fill(this.#text);
