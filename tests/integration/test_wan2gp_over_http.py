@@ -223,7 +223,7 @@ async def test_two_speakers_get_their_faces_and_tracks(tmp_path: Path) -> None:
 
 async def test_a_running_job_shows_what_it_draws(tmp_path: Path) -> None:
     async with wan2gp_studio(tmp_path) as (studio, fake):
-        fake.behave(step_s=0.15)
+        fake.behave(step_s=0.06)
         job = await studio.submit(**MULTITALK)
         seen = b""
         view = await studio.view(job)
@@ -240,7 +240,7 @@ async def test_a_running_job_shows_what_it_draws(tmp_path: Path) -> None:
 
 async def test_progress_of_the_engine_is_the_progress_of_the_job(tmp_path: Path) -> None:
     async with wan2gp_studio(tmp_path) as (studio, fake):
-        fake.behave(step_s=0.1)
+        fake.behave(step_s=0.06)
         job = await studio.submit(**MULTITALK)
         told: list[tuple[int, str]] = []
         view = await studio.view(job)
@@ -293,7 +293,7 @@ async def test_a_job_that_the_service_left_behind_goes_on_with_its_finished_part
 
 async def test_two_cards_draw_two_jobs_at_the_same_time(tmp_path: Path) -> None:
     async with wan2gp_studio(tmp_path, gpus=[gpu(0), gpu(1)]) as (studio, fake):
-        fake.behave(step_s=0.2)
+        fake.behave(step_s=0.07)
         jobs = [await studio.submit(**MULTITALK, seed=seed) for seed in (1, 2)]
         await until(lambda: len(fake.notes("call")) == 2, "both draw")
         statuses = [(await studio.view(job))["status"] for job in jobs]
