@@ -14,7 +14,7 @@ from typing import Any
 # fp8 <-> float goes through fp32 by this many numbers at once: 16 MiB of fp32.
 CHUNK = 1 << 22
 # At most so many bytes a number of such a chunk: two fp32 copies and the fp8.
-CHUNK_SCRATCH = 9 * CHUNK
+_CHUNK_BYTES = 9
 # GGUF blocks become numbers through copies of the whole tensor (diffusers' functions), bytes a number.
 GGUF_SCRATCH = 16
 # A LoRA is added in fp32: the numbers and what is added to them, bytes a number.
@@ -49,6 +49,11 @@ def simulate(steps: Iterable[Step]) -> tuple[int, int]:
     for step in steps:
         ledger.take(step)
     return max(ledger.peak, ledger.live), ledger.live
+
+
+def chunk_scratch(numel: int) -> int:
+    """Scratch of fp8 <-> float for a parameter of `numel` numbers."""
+    return _CHUNK_BYTES * min(CHUNK, numel)
 
 
 def host_bytes(*tensors: Any) -> int:

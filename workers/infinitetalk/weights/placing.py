@@ -15,9 +15,9 @@ from torch import nn
 
 from workers.infinitetalk.weights.budget import (
     CHANGE_SCRATCH,
-    CHUNK_SCRATCH,
     GGUF_SCRATCH,
     Step,
+    chunk_scratch,
     host_bytes,
 )
 from workers.infinitetalk.weights.gguf_file import dequantised, is_quantised
@@ -100,14 +100,14 @@ def expected(model: nn.Module, name: str, raw: int, keeping: Keeping, *, scaled:
     module, leaf = parent(model, name)
     numel = getattr(module, leaf).numel()
     made = numel * kept_dtype(model, name, keeping.dtype).itemsize
-    scratch = CHUNK_SCRATCH if scaled else GGUF_SCRATCH * numel if blocks else 0
+    scratch = chunk_scratch(numel) if scaled else GGUF_SCRATCH * numel if blocks else 0
     scratch += CHANGE_SCRATCH * numel if keeping.change is not None else 0
     if is_block_weight(model, name):
         if keeping.storage == "gguf" and blocks:
             made = raw
         if keeping.storage == "fp8":
             made = numel + 4 * module.out_features
-            scratch += CHUNK_SCRATCH
+            scratch += chunk_scratch(numel)
         if keeping.storage == "int8":
             kept = numel + 12 * module.out_features  # scale and zero point of each row
             return Step(raw, made, scratch + made * 4, _on(keeping, kept))
@@ -155,7 +155,7 @@ def _scratch(raw: Any, scale: Any, change: Any) -> int:
     scratch = CHANGE_SCRATCH * change.numel() if change is not None else 0
     if is_quantised(raw):
         return int(scratch + GGUF_SCRATCH * dequantised_count(raw))
-    return scratch + (CHUNK_SCRATCH if scale is not None else 0)
+    return scratch + (chunk_scratch(raw.numel()) if scale is not None else 0)
 
 
 def dequantised_count(raw: Any) -> int:
@@ -189,7 +189,7 @@ def _place_gguf(model: nn.Module, name: str, raw: Any, keeping: Keeping) -> Step
 def _place_fp8(model: nn.Module, name: str, raw: Any, scale: Any, change: Any, keeping: Keeping) -> Step:
     path = name.rpartition(".")[0]
     old: Any = model.get_submodule(path)
-    scratch = CHUNK_SCRATCH + _scratch(raw, scale, change)
+    scratch = chunk_scratch(old.in_features * old.out_features) + _scratch(raw, scale, change)
     if change is None and raw.dtype in FP8_TYPES:
         weight = raw
         scale = torch.ones((), dtype=torch.float32) if scale is None else scale

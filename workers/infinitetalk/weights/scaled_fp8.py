@@ -104,7 +104,7 @@ class ScaledFp8Linear(nn.Linear):
         return F.linear(input, weight, bias)
 
     def _apply(self, fn: Callable[[Any], Any], recurse: bool = True) -> Any:
-        weight, scale = self.weight, self.weight_scale
+        weight, scale = self.weight.data, self.weight_scale
         super()._apply(fn, recurse)
         if self.weight.dtype != weight.dtype:
             self.weight = nn.Parameter(weight.to(self.weight.device), requires_grad=False)

@@ -193,8 +193,10 @@ def _layerwise_saving(model: nn.Module, group: Sequence[str], keeping: Keeping) 
 
 
 def _file_bytes(checkpoint: Checkpoint, name: str) -> int:
+    """What is read for one parameter: its numbers and their scale."""
     entry = checkpoint.entries[name]
-    return entry.source.entries[entry.key].nbytes
+    keys = (entry.key,) if entry.scale is None else (entry.key, entry.scale)
+    return sum(entry.source.entries[key].nbytes for key in keys)
 
 
 def _storage(plan: LoadPlan | None, checkpoint: Checkpoint) -> Storage:
