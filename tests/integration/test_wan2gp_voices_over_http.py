@@ -2,81 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from backend.models.codes import ErrorCode
 from backend.models.errors import EngineFailure
-from backend.models.model_catalogue import CatalogueModel
-from backend.services.model_catalogue import ModelCatalogue
-from backend.storage.model_files import ModelFiles
-from installer.state import InstallState, write_state
-from tests.support.studio import Studio, running_studio, settings_in
+from tests.support.studio import Studio, running_studio
 from tests.support.twin_worker import TwinWorker, write_tone
+from tests.support.wan2gp_home import install_wan2gp, lay_weights, tiny_catalogue
 
 NAMES = ("wan2gp_qwen3_tts", "wan2gp_index_tts", "wan2gp_chatterbox", "wan2gp_omnivoice")
 QWEN = NAMES[0]
-MODEL_IDS = (
-    "wan2gp-core",
-    "wan2gp-qwen3-tts",
-    "wan2gp-index-tts",
-    "wan2gp-chatterbox",
-    "wan2gp-omnivoice",
-    "moss-tts-nano",
-    "voxcpm2",
-)
-WEIGHTS = b"weights"
-
-
-def catalogue() -> ModelCatalogue:
-    """Tiny entries in the place of gigabytes, for all models that engines of speech ask for."""
-    entries = [
-        {
-            "id": model_id,
-            "name_en": model_id,
-            "name_zh": model_id,
-            "purpose": "voice",
-            "engine": "wan2gp",
-            "licence": "MIT",
-            "licence_url": "https://example.org/licence",
-            "folder": "wan2gp",
-            "sources": {"huggingface": {"repo": "owner/name", "revision": "v1"}},
-            "files": [
-                {
-                    "path": f"{model_id}.bin",
-                    "bytes": len(WEIGHTS),
-                    "sha256": hashlib.sha256(WEIGHTS).hexdigest(),
-                }
-            ],
-        }
-        for model_id in MODEL_IDS
-    ]
-    return ModelCatalogue([CatalogueModel.model_validate(entry) for entry in entries])
-
-
-def install(folder: Path) -> Path:
-    """`engines_dir` with a finished installation of Wan2GP."""
-    core = folder / "engines" / "wan2gp_core"
-    python = core / "python_env" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text("")
-    (core / "wgp.py").write_text("")
-    write_state(core, InstallState(str(core), ready=True))
-    return folder / "engines"
-
-
-def lay_weights(folder: Path, models: ModelCatalogue, *model_ids: str) -> None:
-    """Their files below the data folder, as if they had been fetched and checked."""
-    files = ModelFiles(settings_in(folder).models_dir)
-    for model_id in model_ids:
-        model = models.get(model_id)
-        assert model is not None
-        for file in model.files:
-            path = files.path(model, file)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(WEIGHTS)
-            files.mark(model, file, hashlib.sha256(WEIGHTS).hexdigest(), "pinned", None)
 
 
 async def engines(studio: Studio) -> dict[str, dict[str, Any]]:
@@ -125,9 +61,9 @@ async def test_all_four_are_listed_with_what_is_missing_and_how_to_mend_it(tmp_p
 
 
 async def test_without_weights_it_says_which_and_with_them_it_is_ready(tmp_path: Path) -> None:
-    models = catalogue()
+    models = tiny_catalogue()
     lay_weights(tmp_path, models, "wan2gp-core", "wan2gp-omnivoice")
-    async with running_studio(tmp_path, engines_dir=install(tmp_path), catalogue=models) as studio:
+    async with running_studio(tmp_path, engines_dir=install_wan2gp(tmp_path), catalogue=models) as studio:
         found = await engines(studio)
         assert found["wan2gp_omnivoice"]["ready"] is True
         qwen = found[QWEN]
@@ -137,11 +73,11 @@ async def test_without_weights_it_says_which_and_with_them_it_is_ready(tmp_path:
 
 
 async def test_a_job_is_spoken_by_the_voice_that_is_asked_for_and_says_so(tmp_path: Path) -> None:
-    models = catalogue()
+    models = tiny_catalogue()
     lay_weights(tmp_path, models, "wan2gp-core", "wan2gp-qwen3-tts", "wan2gp-index-tts")
     twin = TwinWorker("wan2gp")
     async with running_studio(
-        tmp_path, engines_dir=install(tmp_path), catalogue=models, workers={"wan2gp": twin}
+        tmp_path, engines_dir=install_wan2gp(tmp_path), catalogue=models, workers={"wan2gp": twin}
     ) as studio:
         voice = await own_voice(studio, tmp_path)
         for asked, speaks in ((QWEN, QWEN), ("wan2gp_index_tts", "wan2gp_index_tts"), ("auto", QWEN)):
@@ -174,13 +110,13 @@ async def test_one_that_is_not_installed_is_passed_over_with_its_reason(tmp_path
 
 
 async def test_memory_that_is_not_enough_lets_the_next_voice_speak(tmp_path: Path) -> None:
-    models = catalogue()
+    models = tiny_catalogue()
     lay_weights(tmp_path, models, "wan2gp-core", "wan2gp-qwen3-tts", "wan2gp-omnivoice")
     twin = TwinWorker("wan2gp")
     oom = [EngineFailure(ErrorCode.GPU_OOM, "The GPU's memory was not enough.") for _ in range(2)]
     twin.fail_next(*oom)
     async with running_studio(
-        tmp_path, engines_dir=install(tmp_path), catalogue=models, workers={"wan2gp": twin}
+        tmp_path, engines_dir=install_wan2gp(tmp_path), catalogue=models, workers={"wan2gp": twin}
     ) as studio:
         voice = await own_voice(studio, tmp_path)
         view = await studio.wait_for(await studio.submit(voice_id=voice, preferred_engine="draft"))

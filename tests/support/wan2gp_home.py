@@ -15,6 +15,7 @@ from tests.support.studio import settings_in
 
 WEIGHTS = b"weights"
 _TABLE = json.loads((BUNDLE_DIR / "assets" / "wan2gp" / "models.json").read_text("utf-8"))
+_VOICES = json.loads((BUNDLE_DIR / "assets" / "wan2gp" / "voices.json").read_text("utf-8"))
 VIDEO_IDS = tuple(
     sorted(
         {
@@ -27,10 +28,7 @@ VIDEO_IDS = tuple(
 )
 # Asked for by engines of speech.
 SPEECH_IDS = (
-    "wan2gp-qwen3-tts",
-    "wan2gp-index-tts",
-    "wan2gp-chatterbox",
-    "wan2gp-omnivoice",
+    *sorted({model_id for voice in _VOICES["voices"] for model_id in voice["catalogue"]} - set(VIDEO_IDS)),
     "moss-tts-nano",
     "voxcpm2",
 )

@@ -4,70 +4,17 @@ process, and weights of a few bytes each that count as fetched and checked."""
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import sys
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from backend.engines.gpu_pool import GpuFacts
-from backend.models.model_catalogue import CatalogueModel
-from backend.services.model_catalogue import ModelCatalogue
-from backend.storage.model_files import ModelFiles
 from installer.state import InstallState, write_state
-from tests.fixtures.workers.harness import ROOT
 from tests.support.fake_wan2gp import FakeWan2GP
-from tests.support.studio import Studio, running_studio, settings_in
+from tests.support.studio import Studio, running_studio
 from tests.support.twin_gpus import gpu
-
-_WEIGHTS = b"weights"
-_TABLE = json.loads((ROOT / "assets" / "wan2gp" / "models.json").read_text("utf-8"))
-_VOICES = json.loads((ROOT / "assets" / "wan2gp" / "voices.json").read_text("utf-8"))
-_ENTRIES = sorted(
-    {
-        entry
-        for model in _TABLE["video"]
-        for entries in ("catalogue", "catalogue_two", "catalogue_720p")
-        for entry in model[entries] or ()
-    }
-    | {entry for voice in _VOICES["voices"] for entry in voice["catalogue"]}
-    | {"voxcpm2", "moss-tts-nano"}
-)
-
-
-def tiny_catalogue() -> ModelCatalogue:
-    """An entry of one small file for every entry that the table names."""
-    digest = hashlib.sha256(_WEIGHTS).hexdigest()
-    return ModelCatalogue(
-        CatalogueModel.model_validate(
-            {
-                "id": entry,
-                "name_en": entry,
-                "name_zh": entry,
-                "purpose": "video",
-                "engine": "wan2gp",
-                "licence": "MIT",
-                "licence_url": "https://example.org/licence",
-                "folder": "wan2gp",
-                "sources": {"huggingface": {"repo": "owner/name", "revision": "v1"}},
-                "files": [{"path": f"{entry}.bin", "bytes": len(_WEIGHTS), "sha256": digest}],
-            }
-        )
-        for entry in _ENTRIES
-    )
-
-
-def lay_weights(folder: Path, catalogue: ModelCatalogue, entries: Iterable[str]) -> None:
-    files = ModelFiles(settings_in(folder).models_dir)
-    for entry in entries:
-        model = catalogue.get(entry)
-        assert model is not None, entry
-        for file in model.files:
-            path = files.path(model, file)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(_WEIGHTS)
-            files.mark(model, file, hashlib.sha256(_WEIGHTS).hexdigest(), "download", None)
+from tests.support.wan2gp_home import SPEECH_IDS, VIDEO_IDS, lay_weights, tiny_catalogue
 
 
 def install(engines_dir: Path) -> FakeWan2GP:
@@ -82,7 +29,7 @@ def install(engines_dir: Path) -> FakeWan2GP:
     return fake
 
 
-ALL_MODELS = tuple(entry for entry in _ENTRIES if entry.startswith("wan2gp"))
+ALL_MODELS = tuple(entry for entry in (*VIDEO_IDS, *SPEECH_IDS) if entry.startswith("wan2gp"))
 
 
 @contextlib.asynccontextmanager
@@ -100,6 +47,6 @@ async def wan2gp_studio(
     """
     fake = installed or install(folder / "engines")
     catalogue = tiny_catalogue()
-    lay_weights(folder, catalogue, weights)
+    lay_weights(folder, catalogue, *weights)
     async with running_studio(folder, catalogue=catalogue, gpus=gpus or [gpu()], **changes) as studio:
         yield studio, fake
