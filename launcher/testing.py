@@ -22,7 +22,7 @@ MODELS_CACHE_VARIABLE = "AIO_TEST_MODELS_DIR"
 MODELS_CACHE = ".test-output/models"
 
 # Packages that mypy --strict holds; tests are typed less strictly and checked by ruff.
-TYPED = ("backend", "workers", "launcher", "tools/lock.py", "build.py")
+TYPED = ("backend", "workers", "launcher", "installer", "tools/lock.py", "build.py")
 # The quick tier: everything but real models, long fault loops and the browser.
 QUICK_MARKS = "not slow and not e2e"
 # Tests mostly wait for processes that they started, so every core takes some; beyond four, those processes would

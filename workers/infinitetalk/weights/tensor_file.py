@@ -13,11 +13,11 @@ https://huggingface.co/docs/safetensors#format) and pickles of PyTorch, the latt
 from __future__ import annotations
 
 import json
-import pickle
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Protocol
 
 import torch
@@ -185,7 +185,7 @@ def _unpickled(path: Path) -> Any:
         with path.open("rb") as file:
             zipped = file.read(2) == b"PK"
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    except pickle.UnpicklingError as error:
+    except UnpicklingError as error:
         reason = str(error).splitlines()[0] if str(error) else "not a pickle of tensors"
         raise problems.unsupported(path, f"not a plain file of tensors ({reason[:120]})") from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
