@@ -2,6 +2,7 @@
  * The finished video: a player with subtitles, and the files to take home.
  */
 import { h } from "../lib/dom.js";
+import { homeOf } from "./engines.js";
 import { icon } from "./icons.js";
 
 /** @typedef {import("../types.js").Job} Job */
@@ -57,5 +58,7 @@ export function downloads(job) {
     { class: "downloads" },
     h("a", { class: "button button-primary", id: "download-video", href: job.artifacts.video, download: `${job.job_id}.mp4`, t: "result.download" }, icon("download")),
     ...others,
+    // Its licence asks for the credit.
+    job.selected_engine === "wan2gp" && h("p", { class: "quiet" }, h("span", { t: "result.powered" }), " ", homeOf("wan2gp")),
   );
 }
