@@ -42,18 +42,28 @@ _PICKLES = (".pth", ".pt", ".bin", ".ckpt")
 
 @dataclass(frozen=True)
 class Entry:
-    """Where one parameter of the model lies. `dtype` as the file names it; `shape` as it is there."""
+    """Where one parameter of the model lies. `dtype` as the file names it; `shape` as it is there.
+
+    `rows`: only these of the first dimension, because the file joins several parameters in one.
+    """
 
     source: TensorSource
     key: str
     dtype: str
     shape: tuple[int, ...]
     scale: str | None = None
+    rows: tuple[int, int] | None = None
 
     def read(self) -> tuple[Any, Any]:
-        """(the tensor as it is in the file, its scale or None), on the host."""
+        """(the tensor in the file's type, its scale or None), on the host."""
         tensor = self.source.read(self.key)
-        return tensor, None if self.scale is None else self.source.read(self.scale)
+        scale = None if self.scale is None else self.source.read(self.scale)
+        if self.rows is None:
+            return tensor, scale
+        own = slice(*self.rows)
+        # A copy: a view would keep the other rows alive.
+        tensor = tensor[own].clone()
+        return tensor, scale if scale is None or scale.numel() == 1 else scale[own].clone()
 
     @property
     def quantised(self) -> bool:
@@ -91,7 +101,7 @@ class Checkpoint:
         kinds = Counter(
             "gguf" if entry.quantised else "fp8" if entry.dtype in _FP8 else "full"
             for name, entry in self.entries.items()
-            if len(entry.shape) == 2 and name.startswith("blocks.")
+            if len(entry.shape) == 2 and name.startswith(("blocks.", "encoder.block."))
         )
         return kinds.most_common(1)[0][0] if kinds else "full"
 
@@ -165,7 +175,7 @@ def inspect(paths: Iterable[Path]) -> Checkpoint:
     reports = []
     for path in paths:
         sources = open_weights(path)
-        found = [(source, _own_entries(source)) for source in sources]
+        found = [(source, entries_of(source)) for source in sources]
         named = names_to_ours(key for _, own in found for key in own)
         for source, own in found:
             for key, entry in own.items():
@@ -173,16 +183,18 @@ def inspect(paths: Iterable[Path]) -> Checkpoint:
                 if name in entries:
                     raise problems.twice(source.path, entries[name].source.path, name)
                 entries[name] = entry
-        reports.append(_report(sources, [entry for _, own in found for entry in own.values()]))
+        own_entries = [entry for _, own in found for entry in own.values()]
+        reports.append(
+            report_of(sources, own_entries, _layout(sources, [entry.key for entry in own_entries]))
+        )
     return Checkpoint(entries, tuple(reports))
 
 
-def entries_of(source: TensorSource) -> dict[str, Entry]:
-    """Key -> entry of one file, in the file's own names, with scales put beside their weights."""
-    return _own_entries(source)
+def entries_of(source: TensorSource, *, others: bool = False) -> dict[str, Entry]:
+    """Key -> entry of one file, in the file's own names, with scales put beside their weights.
 
-
-def _own_entries(source: TensorSource) -> dict[str, Entry]:
+    `others`: tensors of whole numbers may lie there too (a tokenizer, position numbers) and are left out.
+    """
     own: dict[str, Entry] = {}
     keys = source.entries
     for key, info in keys.items():
@@ -192,6 +204,8 @@ def _own_entries(source: TensorSource) -> dict[str, Entry]:
         if _is_companion(key):
             continue
         if info.dtype not in _FLOATS and not isinstance(source, GgufFile):
+            if others:
+                continue
             raise problems.unsupported(source.path, f"weights of type {info.dtype}")
         own[key] = Entry(source, key, info.dtype, info.shape, _scale_key(key, keys))
     if not own:
@@ -215,16 +229,18 @@ def _scale_key(key: str, keys: Mapping[str, Any]) -> str | None:
     return next((stem + suffix for suffix in SCALE_SUFFIXES if stem + suffix in keys), None)
 
 
-def _report(sources: Sequence[TensorSource], entries: Sequence[Entry]) -> FileReport:
-    keys = [entry.key for entry in entries]
+def _layout(sources: Sequence[TensorSource], keys: Sequence[str]) -> str:
     if any(isinstance(source, GgufFile) for source in sources):
-        layout = "GGUF"
-    elif all(is_audio_key(key) for key in keys):
-        layout = "InfiniteTalk adapter"
-    elif is_ours(keys):
-        layout = "diffusers directory"
-    else:
-        layout = "official shards" if len(sources) > 1 else "single file"
+        return "GGUF"
+    if all(is_audio_key(key) for key in keys):
+        return "InfiniteTalk adapter"
+    if is_ours(keys):
+        return "diffusers directory"
+    return "official shards" if len(sources) > 1 else "single file"
+
+
+def report_of(sources: Sequence[TensorSource], entries: Sequence[Entry], layout: str) -> FileReport:
+    """What a person should know about these files."""
     common = Counter(entry.dtype for entry in entries if len(entry.shape) >= 2).most_common(1)
     precision = (common[0][0] if common else entries[0].dtype).lower()
     if any(entry.scale for entry in entries):

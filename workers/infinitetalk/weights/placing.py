@@ -41,6 +41,7 @@ class Keeping:
     device: Any
     storage: Storage
     change: Change | None = None
+    exact: tuple[str, ...] = ()  # modules that are kept in fp32, by a part of their name
 
 
 def parent(model: nn.Module, name: str) -> tuple[nn.Module, str]:
@@ -53,17 +54,17 @@ def is_block_weight(model: nn.Module, name: str) -> bool:
     """Whether this weight is one of those that may be kept in few bits: linear layers in the blocks.
 
     Not the embedders: diffusers casts the timestep to the type of the time embedder's weight, and the
-    audio projection's small weights lose most of their digits. Together they are 2 % of the model.
+    audio projection's small weights lose most of their digits. Together they are 2 % of the model. Not
+    umT5's `wo`: transformers casts that layer's input to the type of its weight.
     """
     module, leaf = parent(model, name)
-    inside = name.startswith(("blocks.", "encoder.block."))
+    inside = name.startswith(("blocks.", "encoder.block.")) and not name.endswith(".wo.weight")
     return inside and leaf == "weight" and isinstance(module, nn.Linear)
 
 
-def kept_dtype(model: nn.Module, name: str, dtype: Any) -> Any:
-    """`dtype`, or fp32 for modules that the model's class wants in fp32."""
-    exact = getattr(model, "_keep_in_fp32_modules", None) or ()
-    return torch.float32 if any(part in exact for part in name.split(".")) else dtype
+def kept_dtype(name: str, keeping: Keeping) -> Any:
+    """The wanted type, or fp32 for modules that the model's class wants in fp32."""
+    return torch.float32 if any(part in keeping.exact for part in name.split(".")) else keeping.dtype
 
 
 def place(model: nn.Module, name: str, raw: Any, scale: Any, keeping: Keeping) -> Step:
@@ -75,7 +76,7 @@ def place(model: nn.Module, name: str, raw: Any, scale: Any, keeping: Keeping) -
         return _place_fp8(model, name, raw, scale, change, keeping)
     module, leaf = parent(model, name)
     old = getattr(module, leaf)
-    dtype = kept_dtype(model, name, keeping.dtype)
+    dtype = kept_dtype(name, keeping)
     made = (plain(raw, scale, dtype) if change is None else change.to(dtype)).reshape(old.shape)
     kept = made.to(keeping.device)
     if leaf in module._parameters:
@@ -99,7 +100,7 @@ def expected(model: nn.Module, name: str, raw: int, keeping: Keeping, *, scaled:
     """
     module, leaf = parent(model, name)
     numel = getattr(module, leaf).numel()
-    made = numel * kept_dtype(model, name, keeping.dtype).itemsize
+    made = numel * kept_dtype(name, keeping).itemsize
     scratch = chunk_scratch(numel) if scaled else GGUF_SCRATCH * numel if blocks else 0
     scratch += CHANGE_SCRATCH * numel if keeping.change is not None else 0
     if is_block_weight(model, name):

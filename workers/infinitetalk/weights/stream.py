@@ -119,15 +119,28 @@ def materialise(
     device: Any,
     plan: LoadPlan | None = None,
     change: Change | None = None,
+    exact: Sequence[str] | None = None,
     tied: Mapping[str, str] | None = None,
+    unused: Sequence[str] = (),
     on_progress: OnProgress | None = None,
 ) -> LoadReport:
-    """Fill a model made by `empty`. `tied`: parameters that are another one, by name."""
+    """Fill a model made by `empty`.
+
+    `exact`: modules kept in fp32, by default those that the model's class names (diffusers). `tied`:
+    parameters that are another one, by name. `unused`: parameters that may be missing and become zeros.
+    """
     started = time.monotonic()
     tied = tied or {}
-    names = [name for name in model.state_dict() if name not in tied]
+    absent = [name for name in unused if name not in checkpoint.entries]
+    names = [name for name in model.state_dict() if name not in tied and name not in absent]
     _check(model, names, checkpoint)
-    keeping = Keeping(dtype, torch.device(device), _storage(plan, checkpoint), change)
+    keeping = Keeping(
+        dtype,
+        torch.device(device),
+        _storage(plan, checkpoint),
+        change,
+        _exact(model) if exact is None else tuple(exact),
+    )
     budget, _ = simulate(list(_planned(model, names, checkpoint, keeping)))
     sizes = {name: _file_bytes(checkpoint, name) for name in names}
     total, done, count, ledger = sum(sizes.values()), 0, 0, Ledger()
@@ -139,6 +152,10 @@ def materialise(
             if on_progress is not None:
                 on_progress(done, total)
         ledger.live -= finish(model, group, keeping)
+    for name in absent:
+        module, leaf = parent(model, name)
+        zeros = torch.zeros(getattr(module, leaf).shape, dtype=dtype, device=keeping.device)
+        module._parameters[leaf] = nn.Parameter(zeros, requires_grad=False)
     for name, other in tied.items():
         module, leaf = parent(model, name)
         owner, key = parent(model, other)
@@ -163,9 +180,12 @@ def host_budget(model: nn.Module, storage: Storage, dtype: Any, device: Any = "c
 
     `model` as made by `empty`. Files with 2-D weights in fp32, the largest that are published.
     """
-    return simulate(
-        _planned(model, list(model.state_dict()), None, Keeping(dtype, torch.device(device), storage))
-    )
+    keeping = Keeping(dtype, torch.device(device), storage, exact=_exact(model))
+    return simulate(_planned(model, list(model.state_dict()), None, keeping))
+
+
+def _exact(model: nn.Module) -> tuple[str, ...]:
+    return tuple(getattr(model, "_keep_in_fp32_modules", None) or ())
 
 
 def _planned(
