@@ -95,7 +95,9 @@ class TeaCache:
             modulation: torch.Tensor,
             run: Callable[[torch.Tensor], torch.Tensor],
         ) -> torch.Tensor:
-            if slot.residual is not None and self._is_small(slot, modulation, step):
+            # Asked of every pass: each one's modulation is what the next is compared with.
+            small = self._is_small(slot, modulation, step)
+            if small and slot.residual is not None:
                 self.reused += 1
                 return tokens + slot.residual
             self.computed += 1

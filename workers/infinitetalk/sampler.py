@@ -149,7 +149,7 @@ class _Run:
         for index in range(self._first_window, self._plan.count):
             yield self._window(index)
 
-    # Not around `windows`: a generator that waits would leave its consumer without gradients' mode.
+    # Not around `windows`: what the consumer does between two windows is its own affair.
     @torch.no_grad()
     def _window(self, index: int) -> Window:
         self._raise_if_cancelled()
@@ -176,7 +176,7 @@ class _Run:
         models, request = self._models, self._request
         shape = (LATENT_CHANNELS, latent_frames(request.window), *condition.y.shape[-2:])
         latents = self._noise.latents(index, shape)[None].to(models.device)
-        pinned = self._pinned(index, condition)
+        pinned = self._pinned(condition)
         speech = request.speech(self._plan.first(index), request.window).to(models.device, models.dtype)
         y = condition.y.to(models.device, models.dtype)
         clip = condition.clip.to(models.device, models.dtype)
@@ -225,13 +225,11 @@ class _Run:
             )
         return velocity.float()
 
-    def _pinned(self, index: int, condition: Condition) -> torch.Tensor:
+    def _pinned(self, condition: Condition) -> torch.Tensor:
         """The latent frames that are given, (1, 16, 1 or 3, h, w) fp32."""
-        if index == 0:
+        if self._motion is None:
             # The VAE is causal and codes the first frame by itself: these are the picture's own latents.
             return condition.y[:, _MASK_CHANNELS:, :1].to(self._models.device, torch.float32)
-        if self._motion is None:
-            raise ValueError(f"window {index} needs the frames of the one before")
         return self._models.encode_video(self._motion[None].to(self._models.device)).float()
 
     def _spend_motion_noise(self, index: int, pinned: torch.Tensor) -> None:
