@@ -179,6 +179,20 @@ def test_the_order_of_the_paths_does_not_matter_and_a_merged_file_needs_no_adapt
         assert all(torch.equal(value, wanted[name]) for name, value in model.state_dict().items())
 
 
+def test_of_several_whole_files_in_a_folder_the_most_exact_is_used(tmp_path: Path) -> None:
+    weight_files.comfy_scaled(small_weights(), tmp_path / "model")
+    base, audio = weight_files.halves(small_weights())
+    exact = [
+        weight_files.save(weight_files.cast(base, torch.bfloat16), tmp_path / "model" / "bf16.safetensors"),
+        weight_files.save(audio, tmp_path / "model" / "audio.safetensors"),
+    ]
+    side_by_side, report = load([tmp_path / "model"])
+    alone, _ = load(exact)
+    assert report.storage == "full"
+    for name, value in side_by_side.state_dict().items():
+        assert torch.equal(value, alone.state_dict()[name])
+
+
 def test_modules_that_need_fp32_keep_it_in_a_bf16_model(tmp_path: Path) -> None:
     paths = weight_files.official(small_weights(), tmp_path)
     model = load_transformer(SMALL, paths, torch.bfloat16, "cpu")

@@ -129,8 +129,24 @@ def open_weights(path: Path) -> list[TensorSource]:
         files = sorted(folder.glob("*.safetensors"))
         if files:
             _all_shards_there(files)
-            return [SafetensorsFile(file) for file in files]
+            return _chosen([SafetensorsFile(file) for file in files])
     raise problems.missing_file(path / "diffusion_pytorch_model.safetensors")
+
+
+def _chosen(files: Sequence[SafetensorsFile]) -> list[TensorSource]:
+    """Shards of one model all, but of several whole files the largest: fp8 and bf16 may lie side by side.
+
+    A base and an adapter are two models: the largest of each.
+    """
+    if any(_SHARD.match(file.path.name) for file in files):
+        return list(files)
+    best: dict[bool, SafetensorsFile] = {}
+    for file in files:
+        adapter = all(is_audio_key(key) for key in file.entries if not _is_companion(key))
+        other = best.get(adapter)
+        if other is None or file.nbytes > other.nbytes:
+            best[adapter] = file
+    return list(best.values())
 
 
 def _shards(index: Path) -> list[TensorSource]:

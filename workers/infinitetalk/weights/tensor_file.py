@@ -98,6 +98,7 @@ class SafetensorsFile:
         end = max((info.offset + info.nbytes for info in self.entries.values()), default=start)
         if size != end:
             raise problems.damaged(path, f"{size} bytes, its header speaks of {end}")
+        self.nbytes = size
 
     def read(self, name: str) -> Any:
         info = self.entries[name]
