@@ -24,6 +24,8 @@ RATE = 16_000  # of wav2vec2
 # 90 dB of stop band; half the transition from 0.9 to 1.0 of the lower Nyquist frequency.
 _STOP_BAND_DB = 92.0
 _PASS = 0.9
+# A filter of more numbers belongs to a rate that shares nothing with 16 kHz, which no recorder writes.
+_MAX_FILTER = 1 << 22
 # Samples filtered in one go: bounds the memory of the filter's windows to some tens of MB.
 _BLOCK = 1 << 15
 
@@ -105,6 +107,8 @@ class Resampled:
         divisor = math.gcd(source.rate, rate)
         self._up, self._down = rate // divisor, source.rate // divisor
         self.length = -(-source.length * self._up // self._down)
+        if self._up * self._down > _MAX_FILTER:
+            raise TaskError("audio_unreadable", f"Sound at {source.rate} samples a second cannot be used.")
         self._kernels, self._reach = _kernels(self._up, self._down)
 
     def read(self, start: int, count: int) -> Samples:

@@ -28,8 +28,8 @@ from torch.nn import functional
 from workers.infinitetalk.config import AUDIO_LAYERS
 from workers.infinitetalk.resample import Sound
 
-# Samples that go through the first convolution at once while its statistics are taken: 20 s.
-_STATISTICS_BLOCK = 320_000
+# Places of the first convolution that are looked at together: 20 s of sound.
+_STATISTICS_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,25 +107,32 @@ class SpeechModel:
 
         return self._run(samples_of(sound, begin, count), interpolate, statistics)
 
-    @torch.no_grad()
     def statistics(self, sound: Sound) -> ChannelStatistics | None:
-        """What the first layer's normalisation would find in the whole sound; None if it looks at no time."""
+        """What the first layer's normalisation would find in the whole sound; None if it looks at no time.
+
+        The first convolution is linear: the mean and variance of all its channels follow from those of the
+        ten samples it sees, a 10 x 10 matrix, without convolving an hour of sound into 512 channels.
+        """
         if not self.normalises_over_time:
             return None
         convolution = self.model.feature_extractor.conv_layers[0].conv
         kernel, stride = convolution.kernel_size[0], convolution.stride[0]
         outputs = (sound.length - kernel) // stride + 1
-        per_block = _STATISTICS_BLOCK // stride
-        total = torch.zeros(convolution.out_channels, dtype=torch.float64)
-        squares = torch.zeros_like(total)
-        for low in range(0, outputs, per_block):
-            count = min(per_block, outputs - low)
-            samples = samples_of(sound, low * stride, (count - 1) * stride + kernel)
-            values = convolution(samples.to(convolution.weight)[None, None])[0].double()
-            total += values.sum(1).cpu()
-            squares += values.square().sum(1).cpu()
+        total = np.zeros(kernel)
+        products = np.zeros((kernel, kernel))
+        for low in range(0, outputs, _STATISTICS_BLOCK):
+            count = min(_STATISTICS_BLOCK, outputs - low)
+            samples = sound.read(low * stride, (count - 1) * stride + kernel)
+            seen = np.lib.stride_tricks.sliding_window_view(samples, kernel)[::stride]
+            total += seen.sum(axis=0)
+            products += seen.T @ seen
         mean = total / outputs
-        return ChannelStatistics(mean, (squares / outputs - mean.square()).clamp(min=0))
+        covariance = torch.from_numpy(products / outputs - np.outer(mean, mean))
+        weight = convolution.weight.detach()[:, 0].double().cpu()
+        channel_mean = weight @ torch.from_numpy(mean)
+        if convolution.bias is not None:
+            channel_mean += convolution.bias.detach().double().cpu()
+        return ChannelStatistics(channel_mean, ((weight @ covariance) * weight).sum(1).clamp(min=0))
 
     @torch.no_grad()
     def _run(
