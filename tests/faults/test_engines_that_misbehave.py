@@ -22,6 +22,8 @@ from tests.integration.test_library_over_http import png
 from tests.support.fixture_engine import FixtureEngine
 from tests.support.studio import Studio, running_studio
 
+pytestmark = pytest.mark.slow
+
 # From the cancel to its end, by the promise.
 FINAL_WITHIN_S = 30.0
 

@@ -14,7 +14,10 @@ import pytest
 
 from tests.support.studio import running_studio
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="descriptors are counted in /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="descriptors are counted in /proc"),
+]
 
 # The first rounds fill caches and pools that are kept on purpose.
 WARM_UP = 2

@@ -18,6 +18,7 @@ POSTS_EACH = 2
 KILL_AFTER = 100
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.timeout(240),
     pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL does not exist on Windows"),
 ]

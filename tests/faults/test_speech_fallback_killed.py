@@ -9,7 +9,7 @@ import pytest
 from tests.faults.lives import Life, life
 from tests.support.twin_worker import write_tone
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def cloned_voice(alive: Life, folder: Path) -> str:

@@ -16,6 +16,8 @@ from tests.unit.draft.conftest import ASSETS, FIXTURES, FakeContext, spell, voic
 from workers.draft.handler import create_handler
 from workers.handler import Handler, Task, TaskCancelled, TaskError, WorkerSetup
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 1.5
 
 

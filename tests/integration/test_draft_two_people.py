@@ -28,6 +28,8 @@ from workers.draft.handler import create_handler
 from workers.draft.sessions import Models
 from workers.handler import Handler, Task, TaskError, WorkerSetup
 
+pytestmark = pytest.mark.slow
+
 # Fixtures of other packages.
 __all__ = ["models", "models_dir"]
 

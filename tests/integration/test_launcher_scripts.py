@@ -22,6 +22,8 @@ from launcher.setup_lock import setup_lock
 from launcher.venv import ensure_environment
 from tests.unit.launcher.twins import MemoryConsole, spec_in
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 BASH = shutil.which("bash")
 # A service start imports FastAPI and opens the database; a loaded machine needs a while.

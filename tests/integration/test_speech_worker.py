@@ -21,6 +21,8 @@ from workers.handler import Task, TaskCancelled, TaskError, WorkerSetup
 from workers.speech.handler import SpeechHandler, create_handler
 from workers.speech.install import install, model_path, verified_manifest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

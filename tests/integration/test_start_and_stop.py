@@ -9,10 +9,13 @@ import threading
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.integration.test_library_over_http import png, upload_avatar
 from tests.support.raw_asgi import call
 from tests.support.studio import running_studio
+
+pytestmark = pytest.mark.slow
 
 CYCLES = 20
 # The first starts fill caches of imported libraries, which stay.

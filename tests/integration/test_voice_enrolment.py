@@ -19,6 +19,8 @@ from workers.speech.enrol.task import Enroller
 from workers.speech.handler import create_handler
 from workers.speech.loudness import integrated_loudness
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 ASSETS = ROOT / "assets"
 VOICES = ROOT / "tests" / "fixtures" / "voices"

@@ -26,6 +26,8 @@ from workers.speech.match import profile
 from workers.speech.match.signals import median_pitch_hz, to_encoder_rate, without_pauses
 from workers.speech.match.task import Matcher
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
 ROOT = Path(__file__).resolve().parents[2]
 # Symbols of "You can hear it in every word we say today, and in all we leave unsaid." and, for the comparison, of "Go
 # on until the end of the road, then turn left."

@@ -18,9 +18,13 @@ from tests.support.wan2gp_rig import FACES, until
 from tests.support.wan2gp_studio import ALL_MODELS, wan2gp_studio
 from workers.wan2gp.media import VideoInfo, probe_video
 
-pytestmark = pytest.mark.skipif(
-    sys.platform == "win32", reason="the stand-in is laid out as on POSIX, and some of its faults are signals"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        sys.platform == "win32",
+        reason="the stand-in is laid out as on POSIX, and some of its faults are signals",
+    ),
+]
 
 SHORT = "Hello there."
 MULTITALK = {"preferred_engine": "wan2gp", "wangp_model": "Wan Multitalk", "script_input": SHORT}

@@ -19,6 +19,8 @@ from tests.fixtures.workers.harness import ROOT
 from tests.support.speech_task import write_reference
 from tests.support.wan2gp_rig import Rig, wan2gp_rig
 
+pytestmark = pytest.mark.slow
+
 FACTS = {facts.name: facts for facts in load_voice_facts(ROOT / "assets")}
 MODEL_TYPES = {
     "wan2gp_qwen3_tts": "qwen3_tts_base",

@@ -18,9 +18,13 @@ from tests.media_samples import FFMPEG
 from tests.support.wan2gp_rig import until, wan2gp_rig, write_portrait
 from workers.wan2gp.media import VideoInfo, probe_video
 
-pytestmark = pytest.mark.skipif(
-    sys.platform == "win32", reason="the stand-in is laid out as on POSIX, and some of its faults are signals"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        sys.platform == "win32",
+        reason="the stand-in is laid out as on POSIX, and some of its faults are signals",
+    ),
+]
 
 # wire name: model type for one and for two speakers, frames per second
 MODELS: dict[str, tuple[str, str | None, int]] = {

@@ -13,9 +13,13 @@ from backend.models.codes import ErrorCode
 from backend.models.errors import JobCancelled
 from tests.support.wan2gp_rig import LIMITS, Rig, until, wan2gp_rig
 
-pytestmark = pytest.mark.skipif(
-    sys.platform == "win32", reason="the stand-in is laid out as on POSIX, and some of its faults are signals"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        sys.platform == "win32",
+        reason="the stand-in is laid out as on POSIX, and some of its faults are signals",
+    ),
+]
 
 # what happens, its code, worth a second try, another process afterwards
 ROWS: list[tuple[str, ErrorCode, bool, bool]] = [
