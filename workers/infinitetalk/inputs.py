@@ -1,0 +1,158 @@
+"""A task's files and parameters, checked before weights are loaded. Runs in the InfiniteTalk worker.
+
+Flow: task -> types, ranges, existence -> `Facts`. Pictures and sound are decoded later, by those who use
+them; what is wrong with a value is found here, at once and not after minutes of loading.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workers.handler import Task, TaskError
+from workers.infinitetalk.checkpoints import folder_of
+from workers.infinitetalk.config import PRESETS, Preset
+
+# The product's names for the two sizes; the published ones are understood too.
+RESOLUTIONS = {"512p": 480, "480p": 480, "720p": 720}
+ASPECTS = {"1:1": 1.0, "16:9": 9 / 16, "9:16": 16 / 9, "source": None}
+DEFAULT_PRESET = "balanced"
+_SEED_BITS = 0x7FFF_FFFF
+_MAX_RUNG = 10
+_STEPS = (1, 100)
+# The network reads 512 tokens; what is longer than this is no prompt.
+_MAX_TEXT_CHARS = 500_000
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One film, as it was asked for. `ratio` is height / width, None: the reference's own shape."""
+
+    reference: Path
+    is_video: bool
+    audio: Path
+    speech: tuple[Path, ...]
+    preset: Preset
+    steps: int
+    resolution: int
+    ratio: float | None
+    prompt: str
+    faces: tuple[Mapping[str, float] | None, ...]
+    rung: int
+    seed: int
+    checkpoint_dir: Path | None
+
+    @property
+    def adapter(self) -> str:
+        """Role of the adapter's folder."""
+        return "multi" if self.faces else "single"
+
+
+def facts_of(task: Task) -> Facts:
+    """Check the task. Raises TaskError(validation_failed, image_unreadable, audio_unreadable)."""
+    params = task.params
+    preset = PRESETS[_choice(params, "preset", tuple(PRESETS), DEFAULT_PRESET)]
+    faces = _faces(params.get("speakers"))
+    audio = _file(task, "audio", "audio_unreadable", "The job has no speech.")
+    tracks = tuple(
+        _file(task, name, "audio_unreadable", "The speech of one of the two speakers is missing.")
+        for name in (("track_1", "track_2") if faces else ())
+    )
+    is_video = "reference" in task.inputs
+    return Facts(
+        reference=_file(
+            task,
+            "reference" if is_video else "portrait",
+            "image_unreadable",
+            "InfiniteTalk needs a portrait or a video of the person.",
+        ),
+        is_video=is_video,
+        audio=audio,
+        speech=tracks or (audio,),
+        preset=preset,
+        steps=_whole(params, "steps", *_STEPS, default=preset.steps),
+        resolution=RESOLUTIONS[_choice(params, "resolution", tuple(RESOLUTIONS), "512p")],
+        ratio=ASPECTS[_choice(params, "aspect", tuple(ASPECTS), "1:1")],
+        prompt=_text(params, "prompt").strip(),
+        faces=faces,
+        rung=_whole(params, "rung", 0, _MAX_RUNG, default=0),
+        seed=task.seed & _SEED_BITS,
+        checkpoint_dir=folder_of(params.get("checkpoint_dir")),
+    )
+
+
+def _file(task: Task, name: str, code: str, sentence: str) -> Path:
+    path = task.inputs.get(name)
+    if path is None:
+        raise TaskError("validation_failed", sentence, detail=f"input {name!r} was not given")
+    if not path.is_file() or path.stat().st_size == 0:
+        raise TaskError(code, sentence, detail=f"input {name!r} is missing or empty: {path}")
+    return path.resolve()
+
+
+def _text(params: Mapping[str, Any], name: str) -> str:
+    value = params.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > _MAX_TEXT_CHARS or "\0" in value:
+        raise TaskError(
+            "validation_failed", f"{name} must be a text.", detail=f"{name}: {type(value).__name__}"
+        )
+    return value
+
+
+def _choice(params: Mapping[str, Any], name: str, allowed: tuple[str, ...], default: str) -> str:
+    value = params.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, str) or value not in allowed:
+        raise TaskError(
+            "validation_failed", f"{name} must be one of {', '.join(allowed)}.", detail=f"{name}: {value!r}"
+        )
+    return value
+
+
+def _whole(params: Mapping[str, Any], name: str, least: int, most: int, *, default: int) -> int:
+    value = params.get(name)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise TaskError(
+            "validation_failed",
+            f"{name} must be a whole number from {least} to {most}.",
+            detail=f"{name}: {value!r}",
+        )
+    return value
+
+
+def _faces(given: Any) -> tuple[Mapping[str, float] | None, ...]:
+    if given in (None, [], ()):
+        return ()
+    if not isinstance(given, (list, tuple)) or len(given) != 2:
+        raise TaskError("validation_failed", "There must be no speakers or exactly two.")
+    return tuple(_face(speaker) for speaker in given)
+
+
+def _face(speaker: Any) -> Mapping[str, float] | None:
+    if not isinstance(speaker, Mapping):
+        raise TaskError("validation_failed", "A speaker must be an object with a face.")
+    box = speaker.get("face")
+    if box is None:
+        return None
+    sides = {side: _fraction(box.get(side)) for side in "xywh"} if isinstance(box, Mapping) else {}
+    known = {side: value for side, value in sides.items() if value is not None}
+    if len(known) != len("xywh"):
+        raise TaskError("validation_failed", "A speaker's face must have x, y, w and h between 0 and 1.")
+    inside = known["x"] + known["w"] <= 1.001 and known["y"] + known["h"] <= 1.001
+    if not (known["w"] > 0 and known["h"] > 0 and inside):
+        raise TaskError("validation_failed", "A speaker's face must lie inside the portrait.")
+    return known
+
+
+def _fraction(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if math.isfinite(value) and 0 <= value <= 1 else None

@@ -1,0 +1,262 @@
+"""The networks of the engine: loaded when needed, put where the plan wants them. Runs in the InfiniteTalk worker.
+
+The text encoder is as large as half the transformer, so it comes first and goes at once; what it said is
+kept. The transformer stays for the next film if that one wants the same weights in the same place.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from workers.infinitetalk import machine
+from workers.infinitetalk.config import ModelConfig
+from workers.infinitetalk.encoders import ImageEncoder, TextEncoder, VaeCodec
+from workers.infinitetalk.memory import HOST_RESERVE_BYTES, RESERVE_BYTES, Plan, Storage, Weights
+from workers.infinitetalk.model_folder import Description, ModelFolder
+from workers.infinitetalk.speech_model import SpeechModel
+from workers.infinitetalk.weights.budget import host_bytes
+from workers.infinitetalk.weights.encoders import (
+    load_audio_encoder,
+    load_image_encoder,
+    load_text_encoder,
+    load_vae,
+)
+from workers.infinitetalk.weights.formats import inspect
+from workers.infinitetalk.weights.lora import apply_lora, merging, read_lora
+from workers.infinitetalk.weights.placing import is_block_weight
+from workers.infinitetalk.weights.stream import LoadPlan, empty, load_transformer
+
+# Sentences whose encodings are kept: 4 MB each.
+_TEXTS_KEPT = 16
+
+OnProgress = Callable[[int, int], None]
+
+
+class Guest:
+    """A model that lives on the card, or comes there to work and leaves again."""
+
+    def __init__(self, module: Any, device: Any, *, at_home: bool) -> None:
+        self._module = module
+        self._device = device
+        self._at_home = at_home
+
+    @contextmanager
+    def here(self) -> Iterator[None]:
+        """The block runs with the model on the card."""
+        self._module.to(self._device)
+        try:
+            yield
+        finally:
+            if not self._at_home:
+                self._module.to("cpu")
+
+
+class GuestCodec(VaeCodec):
+    """The VAE as a guest."""
+
+    def __init__(self, vae: Any, guest: Guest) -> None:
+        super().__init__(vae)
+        self._guest = guest
+
+    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        with self._guest.here():
+            return super().encode(pixels)
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        with self._guest.here():
+            return super().decode(latents)
+
+
+class GuestImageEncoder(ImageEncoder):
+    """CLIP as a guest."""
+
+    def __init__(self, model: Any, guest: Guest) -> None:
+        super().__init__(model)
+        self._guest = guest
+
+    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
+        with self._guest.here():
+            return super().__call__(pixels)
+
+
+class ModelStore:
+    """What is loaded. One for the life of the worker."""
+
+    def __init__(self, folder: ModelFolder, device: Any) -> None:
+        self.device = device
+        self.dtype = machine.numbers_of(device)
+        self._folder = folder
+        self._texts: dict[str, torch.Tensor] = {}
+        self._transformer: Any = None
+        self._loaded: tuple[object, ...] = ()
+        self._speech: SpeechModel | None = None
+
+    def stored(self, adapter: str) -> tuple[Storage, Weights]:
+        """How the files keep the blocks' weights, and how large the network is. Reads headers only."""
+        checkpoint = inspect(self._transformer_paths(adapter))
+        weights = weights_of(self._folder.description().config, self.dtype)
+        stored: Storage = "full"
+        if checkpoint.precision == "gguf":
+            stored = "gguf"
+            weights = replace(weights, gguf_bytes=sum(report.nbytes for report in checkpoint.reports))
+        elif checkpoint.precision == "fp8":
+            stored = "fp8"
+        return stored, weights
+
+    def speech(self) -> SpeechModel:
+        """wav2vec2, on the CPU: 0.4 GB, asked for a minute of speech at a time."""
+        if self._speech is None:
+            model = load_audio_encoder(self._folder.file("wav2vec2"), torch.float32, torch.device("cpu"))
+            self._speech = SpeechModel(model)
+        return self._speech
+
+    def texts(self, sentences: tuple[str, ...], on_progress: OnProgress) -> tuple[torch.Tensor, ...]:
+        """(1, 512, width) on the CPU for each. Loads the text encoder for what is new, and lets it go."""
+        new = [sentence for sentence in dict.fromkeys(sentences) if sentence not in self._texts]
+        if new:
+            size = self._folder.file("text_encoder").stat().st_size
+            if self._transformer is not None and machine.free_ram() < size + HOST_RESERVE_BYTES:
+                self.drop_transformer()
+            encoder = self._text_encoder(size, on_progress)
+            for sentence in new:
+                self._texts[sentence] = encoder(sentence).cpu()
+            del encoder
+            self._collect()
+        found = tuple(self._texts[sentence] for sentence in sentences)
+        while len(self._texts) > _TEXTS_KEPT:
+            del self._texts[next(iter(self._texts))]
+        return found
+
+    def transformer(
+        self, description: Description, adapter: str, lora: str | None, plan: Plan, on_progress: OnProgress
+    ) -> Any:
+        """The transformer where `plan` wants it. Raises TaskError(model_missing)."""
+        wanted = (adapter, lora, plan.placement, plan.storage)
+        if self._transformer is not None and self._loaded == wanted:
+            return self._transformer
+        self.drop_transformer()
+        file = read_lora(self._folder.file(lora)) if lora else None
+        # In few bits a LoRA's small changes would be lost in rounding: there it stays beside the weights.
+        merged = file is not None and plan.storage == "full"
+        transformer = load_transformer(
+            description.config,
+            self._transformer_paths(adapter),
+            self.dtype,
+            machine.load_device(plan, self.device),
+            LoadPlan(plan.storage),
+            change=merging([(file, 1.0)]) if file is not None and merged else None,
+            on_progress=on_progress,
+        )
+        if file is not None and not merged:
+            apply_lora(transformer, file)
+        machine.place(transformer, plan, self.device)
+        self._transformer, self._loaded = transformer, wanted
+        return transformer
+
+    def codec(self, plan: Plan) -> GuestCodec:
+        """The VAE in fp32, as published."""
+        at_home = plan.encoders_at_home
+        vae = load_vae(
+            self._folder.file("vae"), torch.float32, self._home(at_home), config=self._diffusers_config("vae")
+        )
+        codec = GuestCodec(vae, Guest(vae, self.device, at_home=at_home))
+        codec.tiling(plan.vae_tiling)
+        return codec
+
+    def image_encoder(self, plan: Plan) -> GuestImageEncoder:
+        """CLIP-H."""
+        from transformers import CLIPVisionConfig
+
+        own = self._folder.config("image_encoder")
+        at_home = plan.encoders_at_home
+        model = load_image_encoder(
+            self._folder.file("image_encoder"),
+            self.dtype,
+            self._home(at_home),
+            config=None if own is None else CLIPVisionConfig(**own),
+        )
+        return GuestImageEncoder(model, Guest(model, self.device, at_home=at_home))
+
+    def host_bytes(self) -> int:
+        """Host memory of the transformer, which the next one may take its place in."""
+        if self._transformer is None:
+            return 0
+        return host_bytes(*self._transformer.parameters(), *self._transformer.buffers())
+
+    def drop_transformer(self) -> None:
+        """Give its memory back."""
+        self._transformer, self._loaded = None, ()
+        self._collect()
+
+    def drop(self) -> None:
+        """Give all memory back."""
+        self._speech = None
+        self._texts.clear()
+        self.drop_transformer()
+
+    def _text_encoder(self, size: int, on_progress: OnProgress) -> TextEncoder:
+        from transformers import AutoTokenizer, UMT5Config
+
+        own = self._folder.config("text_encoder")
+        free = machine.free_vram(self.device)
+        held = torch.cuda.memory_allocated(self.device) if free is not None else 0
+        fits = free is not None and size + held + RESERVE_BYTES <= free
+        cpu = torch.device("cpu")
+        # bf16 on either: umT5 leaves the range of fp16.
+        dtype = torch.float32 if self.device.type == "cpu" else torch.bfloat16
+        model = load_text_encoder(
+            self._folder.file("text_encoder"),
+            dtype,
+            self.device if fits else cpu,
+            config=None if own is None else UMT5Config(**own),
+            on_progress=on_progress,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(self._folder.folder("text_encoder")), local_files_only=True
+        )
+        return TextEncoder(tokenizer, model)
+
+    def _transformer_paths(self, adapter: str) -> list[Path]:
+        return [self._folder.path("base"), self._folder.path(adapter)]
+
+    def _diffusers_config(self, role: str) -> dict[str, Any] | None:
+        own = self._folder.config(role)
+        return (
+            None if own is None else {name: value for name, value in own.items() if not name.startswith("_")}
+        )
+
+    def _home(self, at_home: bool) -> Any:
+        return self.device if at_home else torch.device("cpu")
+
+    def _collect(self) -> None:
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def weights_of(config: ModelConfig, dtype: Any) -> Weights:
+    """Size of a network from its shapes."""
+    from workers.infinitetalk.transformer import InfiniteTalkTransformer
+
+    model = empty(lambda: InfiniteTalkTransformer(**config.transformer_kwargs()))
+    exact = set(model._keep_in_fp32_modules or ())
+    numbers = rows = rest = other = 0
+    for name, parameter in model.named_parameters():
+        kept = torch.float32 if exact & set(name.split(".")) else dtype
+        size = parameter.numel() * kept.itemsize
+        if is_block_weight(model, name):
+            numbers += parameter.numel()
+            rows += parameter.shape[0]
+        elif name.startswith("blocks."):
+            rest += size
+        else:
+            other += size
+    blocks = config.layers
+    return Weights(blocks, numbers // blocks, rows // blocks, rest // blocks, other)
