@@ -21,8 +21,9 @@ from tests.infinitetalk.tiny_worker import (
     make_speech,
 )
 from workers.handler import Task, TaskCancelled, TaskError, WorkerSetup
-from workers.infinitetalk import pipeline
+from workers.infinitetalk import memory, pipeline
 from workers.infinitetalk.handler import create_handler, memory_failure
+from workers.infinitetalk.memory import Plan
 from workers.infinitetalk.models import GuestCodec, ModelStore
 from workers.infinitetalk.transformer import InfiniteTalkTransformer
 from workers.infinitetalk.video_file import probe
@@ -198,6 +199,23 @@ def test_a_rung_that_does_not_exist_is_said(bench: Bench) -> None:
     with pytest.raises(TaskError) as caught:
         bench.handler().run(bench.task(rung=1), Recorder())
     assert caught.value.code == "gpu_oom"
+
+
+@pytest.mark.parametrize(
+    ("placement", "storage"), [("streamed", "full"), ("streamed", "fp8"), ("resident", "fp8")]
+)
+def test_every_way_to_place_the_weights_makes_the_film(
+    bench: Bench, whole: bytes, monkeypatch: pytest.MonkeyPatch, placement: Any, storage: Any
+) -> None:
+    chosen = Plan(placement, storage, encoders_at_home=False, vae_tiling=True, vram_bytes=0, ram_bytes=0)
+    monkeypatch.setattr(memory, "plan", lambda facts, rung: chosen)
+    handler = bench.handler()
+    for attempt in (1, 2):  # the second film finds the weights in their places
+        context = Recorder()
+        result = handler.run(bench.task(attempt, checkpoint_dir=None), context)
+        assert (result["frames"], result["plan"]["storage"]) == (FRAMES, storage)
+        # Where the weights lie changes nothing; eight bits do.
+        assert (context.artifacts[0]["path"].read_bytes() == whole) is (storage == "full")
 
 
 @pytest.mark.parametrize(("preset", "steps"), [("quality", 2), ("balanced", 2), ("fast", 2)])

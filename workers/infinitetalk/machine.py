@@ -135,6 +135,17 @@ def pack(module: nn.Module, *, pinned: bool, chunk: int = CHUNK_BYTES) -> int:
     return total
 
 
+def give_back_pinned() -> None:
+    """Locked memory that is free goes back to the system; torch keeps it otherwise, as much as the weights.
+
+    Without this the next weights would be read beside those that are gone. Not tested on a GPU.
+    """
+    public = getattr(torch.accelerator, "empty_host_cache", None) if hasattr(torch, "accelerator") else None
+    empty = public or getattr(torch._C, "_host_emptyCache", None)
+    if empty is not None:
+        empty()
+
+
 def _packed(tensors: Sequence[Any], chunk: int) -> list[tuple[int, list[tuple[Any, int]]]]:
     """Chunks as (bytes, [(tensor, offset)]): the largest first, each into the first chunk with room."""
     open_chunks: list[tuple[int, list[tuple[Any, int]]]] = []

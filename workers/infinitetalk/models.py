@@ -239,6 +239,7 @@ class ModelStore:
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+            machine.give_back_pinned()
 
 
 def weights_of(config: ModelConfig, dtype: Any) -> Weights:
