@@ -185,6 +185,8 @@ def _install(
         ),
         *("--retries", str(PIP_RETRIES), "--timeout", str(PIP_TIMEOUT_S)),
         *("--log", str(log), "-r", str(spec.lock)),
+        # The lock is complete but for that one, which pip would refuse to look for without a hash.
+        *(("--no-deps",) if spec.comes_by_itself else ()),
     ]
     outcome = Outcome(-1)
     for attempt in range(1, ATTEMPTS + 1):

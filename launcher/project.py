@@ -35,6 +35,8 @@ class EnvironmentSpec:
     # Free disk that must be there before an install starts, MiB: twice what the finished folder takes,
     # because wheels are downloaded and unpacked side by side.
     needs_mib: int
+    # What the lock's packages require beside each other and is not in it: it comes by itself.
+    comes_by_itself: str | None = None
 
 
 def runtime_environment(root: Path = ROOT) -> EnvironmentSpec:
@@ -50,7 +52,8 @@ def test_environment(root: Path = ROOT, name: str = ".venv-test") -> Environment
 def engine_test_environment(root: Path = ROOT) -> EnvironmentSpec:
     """`.venv-test-infinitetalk`: what the tests of that engine need; PyTorch comes by itself (launcher/torch_cpu.py)."""
     lock = root / "installer" / "locks" / "infinitetalk-test.lock"
-    return EnvironmentSpec(root / ".venv-test-infinitetalk", lock, "InfiniteTalk test dependencies", 3000)
+    folder, title = root / ".venv-test-infinitetalk", "InfiniteTalk test dependencies"
+    return EnvironmentSpec(folder, lock, title, 3000, comes_by_itself="torch")
 
 
 def build_environment(root: Path = ROOT) -> EnvironmentSpec:

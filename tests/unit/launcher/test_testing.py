@@ -34,7 +34,7 @@ def test_everything_is_checked_and_pytest_has_the_last_word(tmp_path: Path) -> N
     assert run_checks(TestOptions(), runner, console, tmp_path) == Exit.OK
 
     assert [call[2] for call in runner.calls] == ["ruff", "ruff", "mypy", *ENGINE, "pytest"]
-    assert console.text.splitlines()[-1] == "[..] pytest"
+    assert console.out.getvalue().splitlines()[-1] == "[..] pytest"
 
 
 @pytest.mark.parametrize("broken", ["check", "--check", "mypy", "pytest"])

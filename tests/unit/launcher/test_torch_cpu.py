@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from launcher.dependencies import ensure_dependencies
 from launcher.errors import Exit, LauncherError
 from launcher.process import Outcome
 from launcher.project import engine_test_environment
@@ -45,3 +47,17 @@ def test_where_pip_does_not_find_it_pytorchs_own_index_is_asked(
     assert runner.calls[-1][-1] == "https://mirror.example/whl/cpu"
     assert caught.value.status == Exit.DEPENDENCIES
     assert "TORCH_INDEX_URL" in str(caught.value.fix)
+
+
+def test_the_lock_is_installed_without_looking_for_what_comes_by_itself(tmp_path: Path) -> None:
+    spec = engine_test_environment(tmp_path)
+    spec.folder.mkdir()
+    spec.lock.parent.mkdir(parents=True)
+    spec.lock.write_text("x==1\n", encoding="utf-8")
+    runner = FakeRunner()
+    ensure_dependencies(spec, "3.11.7", runner, MemoryConsole())
+    assert "--no-deps" in runner.calls[-1]
+    plain = replace(spec, comes_by_itself=None, folder=tmp_path / "other")
+    plain.folder.mkdir()
+    ensure_dependencies(plain, "3.11.7", runner, MemoryConsole())
+    assert "--no-deps" not in runner.calls[-1]
