@@ -10,7 +10,8 @@ import torch
 
 from workers.handler import TaskCancelled, TaskError
 from workers.infinitetalk import checkpoints
-from workers.infinitetalk.checkpoints import KeptWindows, Resume, fingerprint, folder_of
+from workers.infinitetalk.checkpoints import KeptWindows, Resume, fingerprint
+from workers.task_params import folder_of
 
 FILM = "ab" * 32
 

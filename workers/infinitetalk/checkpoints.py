@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workers.handler import TaskError
+from workers.file_hash import sha256_of
 
 # Raised when the same settings would give another film: everything kept before is then made anew.
 FORMAT = 1
@@ -31,7 +31,6 @@ FORMAT = 1
 # case the newest is damaged. All of them would be tens of gigabytes an hour of film.
 TENSORS_KEPT = 2
 _NAME_DIGITS = 32
-_HASH_BYTES = 1 << 20
 _SEGMENT, _TENSORS, _NOTE, _DRAFT = ".h264", ".safetensors", ".json", ".part"
 
 
@@ -68,28 +67,6 @@ def fingerprint(settings: Mapping[str, Any], media: Mapping[str, Path]) -> str:
         ensure_ascii=True,
     )
     return hashlib.sha256(text.encode("ascii")).hexdigest()
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, read in pieces. Raises OSError."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_HASH_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def folder_of(given: object) -> Path | None:
-    """The folder for finished windows that a task names. Raises TaskError(validation_failed)."""
-    if given is None:
-        return None
-    if not isinstance(given, str) or not given or not Path(given).is_absolute():
-        raise TaskError(
-            "validation_failed",
-            "The folder for finished windows must be an absolute path.",
-            detail=f"checkpoint_dir: {given!r}",
-        )
-    return Path(given)
 
 
 class KeptWindows:

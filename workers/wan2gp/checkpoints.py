@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workers.handler import TaskError
+from workers.file_hash import sha256_of
 
 # Raised when the same settings would give another film: everything kept before is then made anew.
 FORMAT = 1
-_HASH_BYTES = 1024 * 1024
 _NAME_DIGITS = 32
 _PART_SUFFIX = ".mp4"
 _NOTE_SUFFIX = ".json"
@@ -71,15 +70,6 @@ class Fingerprints:
         return None if value in (None, "") else self.of_file(Path(value))
 
 
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file. Raises OSError."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_HASH_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 class KeptParts:
     """The finished parts below one folder, each with a note of what its file must be."""
 
@@ -124,16 +114,3 @@ class KeptParts:
     def _paths(self, fingerprint: str) -> tuple[Path, Path]:
         stem = f"part-{fingerprint[:_NAME_DIGITS]}"
         return self._folder / f"{stem}{_PART_SUFFIX}", self._folder / f"{stem}{_NOTE_SUFFIX}"
-
-
-def folder_of(given: object) -> Path | None:
-    """The folder for finished parts that a task names. Raises TaskError(validation_failed)."""
-    if given is None:
-        return None
-    if not isinstance(given, str) or not given or not Path(given).is_absolute():
-        raise TaskError(
-            "validation_failed",
-            "The folder for finished parts must be an absolute path.",
-            detail=f"checkpoint_dir: {given!r}",
-        )
-    return Path(given)

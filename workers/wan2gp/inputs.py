@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from workers.handler import Task, TaskError
+from workers.task_params import input_file, text, whole
 from workers.wan2gp.framing import Face
 from workers.wan2gp.media import audio_seconds, portrait_size
 from workers.wan2gp.parts import Facts
@@ -24,8 +25,6 @@ _ASPECTS = (*ASPECTS, "source")
 _SEED_BITS = 0x7FFF_FFFF
 _MAX_RUNG = 10
 _STEPS = (1, 100)
-# Longer texts are not prompts; a script of an hour's speech is a tenth of this.
-_MAX_TEXT_CHARS = 500_000
 # Tracks are made from the speech by adding silence: more than this apart and they belong to another speech.
 _TRACK_TOLERANCE_S = 0.5
 
@@ -33,22 +32,22 @@ _TRACK_TOLERANCE_S = 0.5
 def facts_of(task: Task, table: Table, *, scratch: Path, ffmpeg: str) -> Facts:
     """Check the task. Raises TaskError(validation_failed, image_unreadable, audio_unreadable)."""
     params = task.params
-    model = table.video(_text(params, "model", ""))
+    model = table.video(text(params, "model"))
     faces = _faces(params.get("speakers"))
-    audio = _file(task, "audio", "audio_unreadable", "The job has no speech.")
+    audio = input_file(task, "audio", "audio_unreadable", "The job has no speech.")
     tracks = tuple(
-        _file(task, name, "audio_unreadable", "The speech of one of the two speakers is missing.")
+        input_file(task, name, "audio_unreadable", "The speech of one of the two speakers is missing.")
         for name in (("track_1", "track_2") if faces else ())
     )
     portrait = None
     if model.portrait != "none":
-        portrait = _file(task, "portrait", "image_unreadable", f"{model.name} needs a portrait.")
+        portrait = input_file(task, "portrait", "image_unreadable", f"{model.name} needs a portrait.")
     facts = Facts(
         model=model,
         resolution=_choice(params, "resolution", RESOLUTIONS, RESOLUTIONS[0]),
         aspect=_choice(params, "aspect", _ASPECTS, ASPECTS[0]),
-        prompt=plain_prompt(_text(params, "prompt", "")),
-        script=plain_prompt(_text(params, "script", "")),
+        prompt=plain_prompt(text(params, "prompt")),
+        script=plain_prompt(text(params, "script")),
         portrait=portrait,
         portrait_size=None if portrait is None else portrait_size(portrait),
         audio=audio,
@@ -56,8 +55,8 @@ def facts_of(task: Task, table: Table, *, scratch: Path, ffmpeg: str) -> Facts:
         timings=_timings(task),
         tracks=tracks,
         faces=faces,
-        rung=_whole(params, "rung", 0, _MAX_RUNG, default=0) or 0,
-        steps=_whole(params, "steps", *_STEPS, default=None),
+        rung=whole(params, "rung", 0, _MAX_RUNG) or 0,
+        steps=whole(params, "steps", *_STEPS),
         seed=task.seed & _SEED_BITS,
         scratch=scratch,
         ffmpeg=ffmpeg,
@@ -75,15 +74,6 @@ def on_rung(facts: Facts, rung: int, scratch: Path) -> Facts:
     return replace(facts, rung=rung, scratch=scratch)
 
 
-def _file(task: Task, name: str, code: str, sentence: str) -> Path:
-    path = task.inputs.get(name)
-    if path is None:
-        raise TaskError("validation_failed", sentence, detail=f"input {name!r} was not given")
-    if not path.is_file() or path.stat().st_size == 0:
-        raise TaskError(code, sentence, detail=f"input {name!r} is missing or empty: {path}")
-    return path.resolve()
-
-
 def _timings(task: Task) -> Path | None:
     """Timings are help, not need: the plan finds pauses in the sound when there are none."""
     path = task.inputs.get("timings")
@@ -98,17 +88,6 @@ def _timings(task: Task) -> Path | None:
     return path.resolve()
 
 
-def _text(params: Mapping[str, Any], name: str, default: str) -> str:
-    value = params.get(name, default)
-    if value is None:
-        return default
-    if not isinstance(value, str) or len(value) > _MAX_TEXT_CHARS or "\0" in value:
-        raise TaskError(
-            "validation_failed", f"{name} must be a text.", detail=f"{name}: {type(value).__name__}"
-        )
-    return value
-
-
 def _choice(params: Mapping[str, Any], name: str, allowed: tuple[str, ...], default: str) -> str:
     value = params.get(name, default)
     if value not in allowed:
@@ -116,19 +95,6 @@ def _choice(params: Mapping[str, Any], name: str, allowed: tuple[str, ...], defa
             "validation_failed", f"{name} must be one of {', '.join(allowed)}.", detail=f"{name}: {value!r}"
         )
     return str(value)
-
-
-def _whole(params: Mapping[str, Any], name: str, least: int, most: int, *, default: int | None) -> int | None:
-    value = params.get(name)
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise TaskError(
-            "validation_failed",
-            f"{name} must be a whole number from {least} to {most}.",
-            detail=f"{name}: {value!r}",
-        )
-    return value
 
 
 def _faces(given: Any) -> tuple[Face | None, ...]:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from workers.handler import Task, TaskContext, TaskError
+from workers.task_params import folder_of
 from workers.wan2gp import parts
-from workers.wan2gp.checkpoints import Continued, Fingerprints, KeptParts, folder_of
+from workers.wan2gp.checkpoints import Continued, Fingerprints, KeptParts
 from workers.wan2gp.generation import empty_folder, generate
 from workers.wan2gp.inputs import facts_of, on_rung
 from workers.wan2gp.join import MISSING_ALLOWED, join

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from workers.file_hash import sha256_of
 from workers.handler import TaskError
-from workers.wan2gp.checkpoints import Continued, Fingerprints, KeptParts, folder_of, sha256_of
+from workers.task_params import folder_of
+from workers.wan2gp.checkpoints import Continued, Fingerprints, KeptParts
 
 PRINT = "a" * 64
 
