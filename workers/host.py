@@ -274,18 +274,22 @@ class WorkerHost:
         beat_at = time.monotonic()
         while True:
             with self._lock:
-                current, state = self._current, self._state
+                current = self._current
             held_s = current.flush_progress(only_due=True) if current else None
             now = time.monotonic()
             if now >= beat_at:
                 if is_orphan(self._parent_pid):
                     os._exit(EXIT_PARENT_GONE)
                 used, peak = vram_mib()
+                rss = rss_mib()
+                # Last of all: measuring may take long, and a beat should tell the state of now.
+                with self._lock:
+                    current, state = self._current, self._state
                 self._channel.send(
                     "heartbeat",
                     state=state,
                     job_id=current.task.job_id if current else None,
-                    rss_mib=rss_mib(),
+                    rss_mib=rss,
                     vram_used_mib=used,
                     vram_peak_mib=peak,
                     quiet_s=round(now - current.active_at, 1) if current else 0.0,

@@ -148,6 +148,9 @@ def test_a_ping_is_answered_while_a_task_runs_and_heartbeats_go_on(tmp_path: Pat
         wire.say("ping", nonce="n1")
         assert wire.hear_until("pong")[-1]["nonce"] == "n1"
         beat = wire.hear_until("heartbeat")[-1]
+        # On a busy machine one beat may have been taken before the task and sent after its first step.
+        if beat["state"] != "running":
+            beat = wire.hear_until("heartbeat")[-1]
         assert (beat["state"], beat["job_id"]) == ("running", "job_abcdefgh")
         assert sys.platform != "linux" or beat["rss_mib"] > 1
 
