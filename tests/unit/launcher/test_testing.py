@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from launcher.process import Outcome
 from launcher.testing import (
     ENGINE_TESTS,
     IN_PARALLEL,
+    LAST_FAILED,
+    MAX_UNSTEADY,
     MODELS_CACHE_VARIABLE,
     TestOptions,
     checks,
@@ -52,6 +56,54 @@ def test_a_pytest_that_collects_nothing_fails_the_run(tmp_path: Path) -> None:
         run_checks(TestOptions(), FakeRunner({"pytest": Outcome(5)}), MemoryConsole(), tmp_path)
         == Exit.FAILED
     )
+
+
+class Failing(FakeRunner):
+    """Fails as pytest does: it writes down which tests failed. `second`: the status of the tests run alone."""
+
+    def __init__(self, failures: int, second: int) -> None:
+        super().__init__()
+        self.failures = failures
+        self.second = second
+
+    def handover(self, args: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:
+        super().handover(args, cwd=cwd, env=env)
+        if "--last-failed" in args:
+            return self.second
+        path = cwd / LAST_FAILED
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({f"tests/test_{n}.py::test": True for n in range(self.failures)}))
+        return 1
+
+
+@pytest.mark.parametrize(
+    ("failures", "second", "runs", "status"),
+    [
+        (1, 0, 2, Exit.OK),
+        (MAX_UNSTEADY, 0, 2, Exit.OK),
+        (1, 1, 2, Exit.FAILED),
+        (MAX_UNSTEADY + 1, 0, 1, Exit.FAILED),
+    ],
+)
+def test_a_few_failed_tests_are_run_alone_and_named(
+    tmp_path: Path, failures: int, second: int, runs: int, status: Exit
+) -> None:
+    runner, console = Failing(failures, second), MemoryConsole()
+    assert run_checks(TestOptions(pytest_only=True, quick=True), runner, console, tmp_path) == status
+    assert len(runner.calls) == runs
+    if runs == 2:
+        assert runner.calls[1][-5:] == ["-n", "0", "--last-failed", "--last-failed-no-failures", "none"]
+        assert "tests/test_0.py::test" in console.err.getvalue()
+    assert ("unsteady" in console.err.getvalue()) is (runs == 2 and second == 0)
+
+
+def test_failures_of_an_earlier_run_are_no_excuse(tmp_path: Path) -> None:
+    stale = tmp_path / LAST_FAILED
+    stale.parent.mkdir(parents=True)
+    stale.write_text('{"tests/test_old.py::test": true}')
+    runner = FakeRunner({"pytest": Outcome(1)})
+    assert run_checks(TestOptions(pytest_only=True, quick=True), runner, MemoryConsole(), tmp_path) == 1
+    assert len(runner.calls) == 1
 
 
 def test_the_quick_tier_leaves_out_slow_and_browser_tests(tmp_path: Path) -> None:
