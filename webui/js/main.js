@@ -5,36 +5,20 @@ import { getSystem } from "./api/endpoints.js";
 import { LiveFeed } from "./api/live.js";
 import { byId, fill } from "./lib/dom.js";
 import { bindText, preferredLocale, t, useLocale } from "./lib/i18n.js";
+import { startNav } from "./shell/nav.js";
+import { startOutlet } from "./shell/outlet.js";
 import { form } from "./state/form.js";
 import { jobs } from "./state/jobs.js";
 import { library } from "./state/library.js";
 import { startEngines } from "./ui/engines.js";
 import { ignoreStrayDrops } from "./ui/file-drop.js";
-import { Generate } from "./ui/generate.js";
-import { History } from "./ui/history.js";
 import { startLanguageSwitch } from "./ui/language.js";
 import { offerLogout, startLogout, startSession } from "./ui/login.js";
 import { startModels } from "./ui/models.js";
-import { Options } from "./ui/options.js";
-import { defaultAvatar, Portraits } from "./ui/portraits.js";
+import { defaultAvatar } from "./ui/portraits.js";
 import { asProblem, problemBox } from "./ui/problem.js";
 import { showQueue, startQueueStrip } from "./ui/queue-strip.js";
-import { ScriptEditor } from "./ui/script-editor.js";
-import { Speakers } from "./ui/speakers.js";
-import { Stage } from "./ui/stage.js";
-import { defaultVoice, Voices } from "./ui/voices.js";
-
-/** @type {[string, CustomElementConstructor][]} */
-const ELEMENTS = [
-  ["aio-portraits", Portraits],
-  ["aio-speakers", Speakers],
-  ["aio-voices", Voices],
-  ["aio-script", ScriptEditor],
-  ["aio-options", Options],
-  ["aio-generate", Generate],
-  ["aio-stage", Stage],
-  ["aio-history", History],
-];
+import { defaultVoice } from "./ui/voices.js";
 
 /** Show the connection when it is not as it should be. @param {LiveFeed} feed */
 function watchConnection(feed) {
@@ -56,6 +40,15 @@ function settleChoices() {
     form.set({ voiceId: defaultVoice()?.voice_id ?? null });
   }
   if (library.voices.length && form.value.voiceIdB && !library.voice(form.value.voiceIdB)) form.set({ voiceIdB: null });
+}
+
+/** Past the rail: to the script in the Studio, to the heading elsewhere. */
+function startSkip() {
+  byId("skip").addEventListener("click", (event) => {
+    event.preventDefault();
+    const target = document.querySelector("#screen > :not([hidden]) :is(#script, h2[tabindex])");
+    /** @type {HTMLElement|null} */ (target)?.focus();
+  });
 }
 
 /** What the service says of itself. The first question that needs the key, where there is one. */
@@ -87,13 +80,15 @@ async function loadEverything() {
 
 async function start() {
   await useLocale(preferredLocale());
-  for (const [name, constructor] of ELEMENTS) customElements.define(name, constructor);
+  startNav();
+  startSkip();
   startLanguageSwitch();
   startLogout();
   startEngines();
   startModels();
   startQueueStrip();
   ignoreStrayDrops();
+  await startOutlet();
   document.documentElement.dataset.ready = "true";
 
   const feed = new LiveFeed(() => jobs.refresh());

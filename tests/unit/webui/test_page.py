@@ -148,8 +148,10 @@ def test_every_id_that_a_script_refers_to_exists(path: Path) -> None:
 
 
 def test_every_element_of_the_page_is_defined() -> None:
-    defined = set(re.findall(r'\["(aio-[a-z-]+)",', read(WEBUI / "js" / "main.js")))
-    assert {tag for tag, _ in PAGE.tags if tag.startswith("aio-")} == defined
+    code = "\n".join(code_of(path) for path in SCRIPTS)
+    defined = set(re.findall(r"""(?:\[|define\()["'](aio-[a-z-]+)["'],""", code))
+    used = {tag for tag, _ in PAGE.tags} | set(re.findall(r"""\bh\(\s*["'](aio-[a-z-]+)["']""", code))
+    assert {tag for tag in used if tag.startswith("aio-")} <= defined
 
 
 def test_pictures_have_a_text_alternative_and_a_size() -> None:

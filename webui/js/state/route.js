@@ -1,21 +1,29 @@
 /**
- * Which job is open, kept in the address (`#/jobs/<id>`), so that a reload and the back button work.
+ * Which job is open in the Studio, kept in the address (`#/jobs/<id>`), so that a reload and the back button work.
  */
+import { go, route } from "../shell/router.js";
 
-const PATTERN = /^#\/jobs\/(job_[a-z0-9]{8,32})$/;
+const PATTERN = /^job_[a-z0-9]{8,32}$/;
 
-/** @returns {string|null} */
-export const openJobId = () => PATTERN.exec(location.hash)?.[1] ?? null;
+/** The last one stays open while another screen is shown. @type {string|null} */
+let open = null;
 
-/** @param {string} id */
-export function openJob(id) {
-  const hash = `#/jobs/${id}`;
-  if (location.hash === hash) dispatchEvent(new HashChangeEvent("hashchange"));
-  else location.hash = hash;
+function read() {
+  const { name, params } = route();
+  if (name === "studio") open = PATTERN.test(params[0] ?? "") ? params[0] : null;
 }
 
-/** Back to the preview of the next video. */
+document.addEventListener("routechange", read);
+read();
+
+/** @returns {string|null} */
+export const openJobId = () => open;
+
+/** @param {string} id */
+export const openJob = (id) => go(`#/jobs/${id}`);
+
+/** Back to the preview of the next video; another screen that is shown stays. */
 export function closeJob() {
-  history.pushState(null, "", location.pathname);
-  dispatchEvent(new HashChangeEvent("hashchange"));
+  open = null;
+  if (route().name === "studio") go("#/");
 }

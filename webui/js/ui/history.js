@@ -30,7 +30,7 @@ export class History extends HTMLElement {
     this.#more.addEventListener("click", () => void this.#loadMore());
     jobs.addEventListener("change", () => this.#update());
     library.addEventListener("avatars", () => this.#update());
-    addEventListener("hashchange", () => this.#update());
+    document.addEventListener("routechange", () => this.#update());
     document.addEventListener("localechange", () => this.#update());
     setInterval(() => this.#update(), REDRAW_MS);
     this.#update();

@@ -22,6 +22,8 @@ export class Stage extends HTMLElement {
   #preview = stagePreview();
   /** @type {JobPanel|null} */
   #panel = null;
+  /** The job of the address when it was last looked at. @type {string|null|undefined} */
+  #routed;
   /** What was last said about the job. */
   #said = "";
 
@@ -32,8 +34,7 @@ export class Stage extends HTMLElement {
       closeJob();
       document.getElementById("script")?.focus();
     });
-    addEventListener("hashchange", () => void this.#route(true));
-    addEventListener("popstate", () => void this.#route(false));
+    document.addEventListener("routechange", () => void this.#route(true));
     jobs.addEventListener("change", () => this.#update());
     library.addEventListener("engines", () => this.#update());
     document.addEventListener("localechange", () => this.#update());
@@ -43,6 +44,9 @@ export class Stage extends HTMLElement {
   /** @param {boolean} byUser  whether to bring the stage into view */
   async #route(byUser) {
     const id = openJobId();
+    // Coming back from another screen finds everything as it was.
+    if (byUser && id === this.#routed) return;
+    this.#routed = id;
     this.#said = "";
     if (!id) {
       this.#panel = null;
@@ -73,6 +77,7 @@ export class Stage extends HTMLElement {
     if (id && !job && this.#panel?.shown) {
       // It was deleted, here or in another tab.
       closeJob();
+      void this.#route(false);
       return;
     }
     if (!job) {
