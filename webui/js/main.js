@@ -46,8 +46,9 @@ function settleChoices() {
 function startSkip() {
   byId("skip").addEventListener("click", (event) => {
     event.preventDefault();
-    const target = document.querySelector("#screen > :not([hidden]) :is(#script, h2[tabindex])");
-    /** @type {HTMLElement|null} */ (target)?.focus();
+    const screen = document.querySelector("#screen > :not([hidden])");
+    const target = screen?.querySelector("#script") ?? screen?.querySelector("h2[tabindex]");
+    /** @type {HTMLElement|null|undefined} */ (target)?.focus();
   });
 }
 
