@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from tests.e2e.conftest import Complaints, OpenPage
 from tests.e2e.studio import Studio
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 PORTRAITS = Path(__file__).resolve().parents[2] / "assets" / "portraits"
 

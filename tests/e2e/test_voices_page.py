@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.conftest import Complaints, OpenPage
 from tests.e2e.studio import Studio
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "voices"
 
