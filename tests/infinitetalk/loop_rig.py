@@ -115,14 +115,19 @@ def reference() -> torch.Tensor:
     return pixels[top : top + height, left : left + width].permute(2, 0, 1).float() / 255 * 2 - 1
 
 
+def clip_tokens(picture: torch.Tensor) -> torch.Tensor:
+    """(3, H, W) in [-1, 1] -> (1, 257, 1280)."""
+    small = functional.interpolate(picture[None], (224, 224), mode="bicubic", align_corners=False)
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (_CLIP_MEAN, _CLIP_STD))
+    with torch.no_grad():
+        return _clip()((small / 2 + 0.5 - mean) / std, output_hidden_states=True).hidden_states[-2]
+
+
 @cache
 def condition(_frame: int) -> Condition:
     """The same picture for every window."""
     picture = reference()
-    small = functional.interpolate(picture[None], (224, 224), mode="bicubic", align_corners=False)
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (_CLIP_MEAN, _CLIP_STD))
-    with torch.no_grad():
-        clip = _clip()((small / 2 + 0.5 - mean) / std, output_hidden_states=True).hidden_states[-2]
+    clip = clip_tokens(picture)
     latents = encode(functional.pad(picture[None, :, None], (0, 0, 0, 0, 0, WINDOW - 1)))
     mask = torch.zeros(1, 4, *latents.shape[2:])
     mask[:, :, 0] = 1
