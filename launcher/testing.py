@@ -23,7 +23,17 @@ MODELS_CACHE_VARIABLE = "AIO_TEST_MODELS_DIR"
 MODELS_CACHE = ".test-output/models"
 
 # Packages that mypy --strict holds; tests are typed less strictly and checked by ruff.
-TYPED = ("backend", "workers", "launcher", "installer", "tools/lock.py", "build.py")
+TYPED = (
+    "backend",
+    "workers",
+    "launcher",
+    "installer",
+    "tools/lock.py",
+    "tools/page_checks/check.py",
+    "build.py",
+)
+# Types and lint of the page's scripts, where Node.js is there; it says so where it is not.
+PAGE_CHECK = "tools/page_checks/check.py"
 # The quick tier: everything but real models, long fault loops and the browser.
 QUICK_MARKS = "not slow and not e2e"
 # Tests mostly wait for processes that they started, so every core takes some; beyond four, those processes would
@@ -87,6 +97,8 @@ def checks(root: Path, options: TestOptions) -> list[Check]:
         Check("ruff format", ("-m", "ruff", "format", "--check", ".")),
         Check("mypy", ("-m", "mypy", *typed)),
     ]
+    if (root / PAGE_CHECK).exists():
+        static.append(Check("page", (PAGE_CHECK,)))
     tests = Check("pytest", ("-m", "pytest", *IN_PARALLEL, *marks, *options.pytest_arguments))
     engine = [ENGINE_CHECK] if has_engine_tests(options) else []
     return [*engine, tests] if options.pytest_only else [*static, *engine, tests]

@@ -11,12 +11,14 @@ import pytest
 
 from launcher.errors import Exit
 from launcher.process import Outcome
+from launcher.project import ROOT
 from launcher.testing import (
     ENGINE_TESTS,
     IN_PARALLEL,
     LAST_FAILED,
     MAX_UNSTEADY,
     MODELS_CACHE_VARIABLE,
+    PAGE_CHECK,
     TestOptions,
     checks,
     has_engine_tests,
@@ -49,6 +51,13 @@ def test_one_failed_check_fails_the_run_and_the_others_still_run(tmp_path: Path,
 
     assert len(runner.calls) == 4 + len(ENGINE)
     assert "failed" in console.err.getvalue()
+
+
+def test_the_page_is_checked_before_the_tests_that_use_its_tools(tmp_path: Path) -> None:
+    (tmp_path / PAGE_CHECK).parent.mkdir(parents=True)
+    (tmp_path / PAGE_CHECK).touch()
+    assert names(TestOptions(quick=True), tmp_path)[-2:] == ["page", "pytest"]
+    assert (ROOT / PAGE_CHECK).is_file()
 
 
 def test_a_pytest_that_collects_nothing_fails_the_run(tmp_path: Path) -> None:

@@ -27,13 +27,13 @@ export function onFields(fields, update) {
  */
 export function segments(field, label, choices) {
   const legend = freshId(field);
-  const inputs = choices.map((choice) =>
+  const inputs = choices.map((item) =>
     h("input", {
       type: "radio",
       name: field,
       class: "sr-only",
-      value: choice.value,
-      onchange: () => form.set({ [field]: choice.value }),
+      value: item.value,
+      onchange: () => form.set({ [field]: item.value }),
     }),
   );
   onFields([field], () => {
@@ -46,8 +46,8 @@ export function segments(field, label, choices) {
     h(
       "div",
       { class: "segments" },
-      ...choices.map((choice, n) =>
-        h("label", { class: "segment" }, inputs[n], h("span", {}, choice.mark, h("span", { t: choice.text }))),
+      ...choices.map((item, n) =>
+        h("label", { class: "segment" }, inputs[n], h("span", {}, item.mark, h("span", { t: item.text }))),
       ),
     ),
   );
