@@ -169,6 +169,8 @@ def test_chinese_is_translated() -> None:
         "script_source.ollama",
         "script_source.lmstudio",
         "script_source.llamacpp",
+        "report.lufs",
+        "voicepage.read_en",
         "models.gigabytes",
         "models.megabytes",
     }

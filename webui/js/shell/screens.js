@@ -22,4 +22,5 @@
 /** @type {Record<string, ScreenEntry>} */
 export const SCREENS = {
   studio: { title: "nav.studio", icon: "studio", load: () => import("../screens/studio.js") },
+  voices: { title: "nav.voices", icon: "voices", load: () => import("../screens/voices.js") },
 };

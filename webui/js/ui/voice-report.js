@@ -16,15 +16,17 @@ const MIN_PEAK = 0.02;
 
 /** @param {VoiceReport} report */
 export function voiceReport(report) {
+  return h("div", { class: "voice-report" }, report.waveform?.length ? waveform(report) : null, ...voiceFigures(report));
+}
+
+/** The same without the drawing. @param {VoiceReport} report */
+export function voiceFigures(report) {
   const findings = report.findings ?? [];
-  return h(
-    "div",
-    { class: "voice-report" },
-    report.waveform?.length ? waveform(report) : null,
+  return [
     h("dl", { class: "facts" }, ...facts(report)),
     findings.length > 0 && h("ul", { class: "findings", tLabel: "report.findings" }, ...findings.map(finding)),
     findings.length === 0 && report.speech_s !== undefined && h("p", { class: "finding-ok", t: "report.clean" }, icon("check")),
-  );
+  ];
 }
 
 /** @param {Similarity|null} similarity */
@@ -71,6 +73,7 @@ function facts(report) {
   const rows = [
     ["report.speech", report.speech_s === undefined ? null : duration(report.speech_s)],
     ["report.used", report.used_s === undefined ? null : duration(report.used_s)],
+    ["report.level", typeof report.loudness_lufs === "number" ? t("report.lufs", { n: number(Math.round(report.loudness_lufs)) }) : null],
     ["report.noise", typeof report.snr_db === "number" ? t("report.decibels", { n: number(Math.round(report.snr_db)) }) : null],
     ["report.bandwidth", typeof report.bandwidth_hz === "number" ? t("report.kilohertz", { n: number(Math.round(report.bandwidth_hz / 100) / 10) }) : null],
   ];
