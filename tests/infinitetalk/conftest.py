@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -24,3 +25,24 @@ else:
         """diffusers keeps the backend that one model was given for every model of the process."""
         with attention_backend("native"):
             yield
+
+    from tests.infinitetalk.tiny_worker import Bench, make_models
+
+    @pytest.fixture(scope="session")
+    def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """A model folder of tiny random networks. Not to be changed."""
+        folder = tmp_path_factory.mktemp("models")
+        make_models(folder)
+        return folder
+
+    @pytest.fixture
+    def bench(tmp_path: Path, models_dir: Path) -> Bench:
+        return Bench(tmp_path, models_dir)
+
+    @pytest.fixture(scope="module")
+    def one_thread() -> Iterator[None]:
+        """Networks this small spend their time waiting for each other's threads."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        yield
+        torch.set_num_threads(threads)

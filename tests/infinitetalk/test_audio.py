@@ -180,7 +180,6 @@ def test_rows_are_exactly_those_of_the_published_steps() -> None:
     samples = babble(4.017)
     track = SpeechTrack(ArraySound(samples), SpeechModel(model))
     assert track.frames == track.speech_frames == int(4.017 * 25) == 100
-    assert track.cover_frames == 101
     normalised = NormalisedSound(ArraySound(samples), 0).read(0, len(samples))
     expected = step_by_step(model, torch.from_numpy(normalised.astype(np.float32)), 100)
     assert torch.equal(track.rows(0, 100), expected)
@@ -211,7 +210,6 @@ def test_speech_shorter_than_a_window_gets_silence(seconds: float) -> None:
     track = SpeechTrack(ArraySound(babble(seconds)), tiny_speech_model())
     assert track.frames == LEAST_FRAMES == 82
     assert track.speech_frames == int(seconds * 25 + 1e-9)
-    assert track.cover_frames == math.ceil(seconds * 25 - 1e-9)
     windows = audio_windows([track], 0)
     assert windows.shape == (1, 81, 5, 12, 16)
     assert windows.isfinite().all()

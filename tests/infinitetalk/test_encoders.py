@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from diffusers import AutoencoderKLWan
+from diffusers.pipelines.wan.pipeline_wan import prompt_clean
 from torch.nn import functional
 from transformers import BatchEncoding, CLIPVisionConfig, CLIPVisionModel, UMT5Config, UMT5EncoderModel
 
@@ -99,6 +100,15 @@ def test_long_text_is_cut_and_short_text_does_not_feel_the_padding() -> None:
 def test_text_is_cleaned_as_published() -> None:
     assert cleaned("  a \n\t man &amp;amp; a&nbsp;dog ") == "a man & a dog"
     assert cleaned("一位女士\u3000在说话。") == "一位女士 在说话。"
+    # What diffusers' own Wan pipeline makes of a prompt, which follows the publisher.
+    for text in (
+        "  a \n\t man &amp;amp; a&nbsp;dog ",
+        "“Hello” — she said‘s, \ufb01ne",
+        "一位女士，在说话！（微笑）：“好”？ＡＢＣ１２３％",
+        "cafe\u0301, schÃ¶n, a\x07b\r\nc \u2028 d",
+    ):
+        assert cleaned(text) == prompt_clean(text)
+    assert cleaned("一位女士，在说话！ＡＢＣ") == "一位女士,在说话!ABC"
 
 
 # --- picture ----------------------------------------------------------------------------------------------

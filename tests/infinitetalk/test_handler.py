@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,13 @@ from tests.infinitetalk.tiny_worker import (
     SIDE,
     Bench,
     Recorder,
-    make_models,
+    film,
     make_portrait,
     make_speech,
+    of_two,
 )
 from workers.handler import Task, TaskCancelled, TaskError, WorkerSetup
-from workers.infinitetalk import memory, pipeline
+from workers.infinitetalk import machine, memory, pipeline
 from workers.infinitetalk.handler import create_handler, memory_failure
 from workers.infinitetalk.memory import Plan
 from workers.infinitetalk.models import GuestCodec, ModelStore
@@ -31,39 +31,14 @@ from workers.infinitetalk.video_file import probe
 # 0.6 s of speech: windows of 9, 4 and 2 new frames.
 FRAMES, WINDOWS, STEPS = 15, 3, 3
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Networks this small spend their time waiting for each other's threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture(scope="session")
-def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    make_models(folder)
-    return folder
-
-
-@pytest.fixture
-def bench(tmp_path: Path, models_dir: Path) -> Bench:
-    return Bench(tmp_path, models_dir)
-
-
-@pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> bytes:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, models_dir: Path, one_thread: None) -> bytes:
     """The film of `Bench.task()` made in one go."""
     bench = Bench(tmp_path_factory.mktemp("whole"), models_dir)
     return film(bench.task(), Recorder(), bench)[1]
-
-
-def film(task: Task, context: Recorder, bench: Bench) -> tuple[dict[str, Any], bytes]:
-    result = bench.handler().run(task, context)
-    (artifact,) = context.artifacts
-    return result, artifact["path"].read_bytes()
 
 
 def kept(bench: Bench) -> int:
@@ -195,6 +170,25 @@ def test_when_the_card_is_full_the_finished_windows_stay(
     assert made == whole
 
 
+def test_one_step_down_keeps_the_finished_windows(
+    bench: Bench, whole: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A card that looks large enough and is full in the second window: less of it is used from there on."""
+    monkeypatch.setattr(machine, "free_vram", lambda _device: 64 * memory.GIB)
+    monkeypatch.setattr(InfiniteTalkTransformer, "forward", _failing(5, InfiniteTalkTransformer.forward))
+    context = Recorder()
+    with pytest.raises(TaskError):
+        bench.handler().run(bench.task(), context)
+    assert any("encoders beside them" in line for line in context.logged)
+    context = Recorder()
+    result, made = film(bench.task(2, rung=1), context, bench)
+    assert made == whole
+    assert (result["parts_reused"], result["rung"], result["plan"]["rung"]) == (1, 1, 1)
+    # The plan stands in the log before the windows, and in the result behind them.
+    assert f"info: {result['plan']['sentence']}" in context.logged
+    assert "encoders moved in when needed" in result["plan"]["sentence"]
+
+
 def test_a_rung_that_does_not_exist_is_said(bench: Bench) -> None:
     with pytest.raises(TaskError) as caught:
         bench.handler().run(bench.task(rung=1), Recorder())
@@ -222,15 +216,6 @@ def test_every_way_to_place_the_weights_makes_the_film(
 def test_every_preset_makes_a_film(bench: Bench, preset: str, steps: int) -> None:
     result, _ = film(bench.task(preset=preset, steps=steps, seconds=0.5), Recorder(), bench)
     assert (result["preset"], result["frames"]) == (preset, 13)
-
-
-def of_two(bench: Bench, first: float, second: float) -> Task:
-    """A task with two speakers whose tracks have these lengths."""
-    task = bench.task(speakers=[{"face": {"x": 0.1, "y": 0.2, "w": 0.3, "h": 0.5}}, {"face": None}])
-    inputs = dict(task.inputs)
-    inputs["track_1"] = make_speech(bench.root / "one.wav", first, pitch=120)
-    inputs["track_2"] = make_speech(bench.root / "two.wav", second, pitch=240)
-    return bench.task(inputs=inputs, **task.params)
 
 
 def test_two_speakers(bench: Bench, whole: bytes) -> None:
@@ -279,17 +264,6 @@ def test_without_a_place_of_its_own_nothing_but_the_film_is_left(bench: Bench) -
     context = Recorder()
     film(bench.task(checkpoint_dir=None, seconds=0.3), context, bench)
     assert sorted(path.name for path in (bench.root / "attempt-1").iterdir()) == ["preview.jpg", "video.mp4"]
-
-
-def test_missing_weights_are_named_as_the_catalogue_names_them(tmp_path: Path) -> None:
-    root = make_models(tmp_path / "models")
-    (root / "single" / "single_tiny.safetensors").unlink()
-    (root / "vae" / "model.safetensors").unlink()
-    bench = Bench(tmp_path / "job", tmp_path / "models")
-    bench.root.mkdir()
-    with pytest.raises(TaskError, match="infinitetalk-encoders, infinitetalk-single") as caught:
-        bench.handler().run(bench.task(), Recorder())
-    assert caught.value.code == "model_missing"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import pytest
 import torch
 from torch import nn
 
@@ -79,3 +80,27 @@ def test_the_size_of_a_network_is_counted_from_its_shapes() -> None:
     assert (
         weights.total_bytes("fp8") == 4 * (numbers - eight) + eight + 4 * weights.blocks * weights.block_rows
     )
+
+
+def test_locked_memory_is_asked_for_in_whole_pieces_and_holds_every_weight(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without a card nothing can be locked: it is asked for all the same, and answered with plain memory."""
+    asked: list[int] = []
+    plain = torch.empty
+
+    def empty(size: int, *, dtype: torch.dtype, pin_memory: bool) -> torch.Tensor:
+        assert pin_memory
+        asked.append(size)
+        return plain(size, dtype=dtype)
+
+    model = tiny_model()
+    monkeypatch.setattr(torch, "empty", empty)
+    assert machine.pack(model, pinned=True, chunk=1 << 22) == sum(asked)
+    monkeypatch.undo()
+    # The allocator of locked memory rounds up to a power of two: nothing is lost to that.
+    assert all(size & (size - 1) == 0 for size in asked)
+    pieces = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    assert len(pieces) == len(asked)
+    with torch.no_grad():
+        assert torch.equal(model(**tiny_inputs()), tiny_model()(**tiny_inputs()))

@@ -13,6 +13,7 @@ from workers.infinitetalk.masks import (
     beside,
     box_of,
     default_boxes,
+    people,
     picture_masks,
     speaker_masks,
     to_latent,
@@ -122,3 +123,27 @@ def test_everybody_is_seen_by_some_token(size: int, picture: tuple[int, int]) ->
         masks = speaker_masks(picture, target, [speck, dot])
         # The transformer looks at every second latent pixel each way.
         assert masks[:, ::2, ::2].flatten(1).any(1).all()
+
+
+def test_a_marked_face_stands_for_the_person_around_it() -> None:
+    """The model was taught with boxes of people: a face alone would leave hair, neck and shoulders to nobody."""
+    left, right = {"x": 0.2, "y": 0.2, "w": 0.1, "h": 0.2}, {"x": 0.7, "y": 0.25, "w": 0.1, "h": 0.2}
+    places = people([left, right], (640, 640))
+    assert places[0] == pytest.approx({"x": 0.14, "y": 0.1, "w": 0.22, "h": 0.5})
+    masks = speaker_masks((640, 640), (640, 640), places)
+    narrow = speaker_masks((640, 640), (640, 640), [left, right])
+    for person in range(2):
+        assert (masks[person] >= narrow[person]).all()
+        assert masks[person].sum() > 3 * narrow[person].sum()
+    assert not (masks[0] * masks[1]).any()
+
+
+def test_faces_close_together_make_places_that_do_not_overlap() -> None:
+    left, right = {"x": 0.35, "y": 0.2, "w": 0.15, "h": 0.3}, {"x": 0.52, "y": 0.2, "w": 0.15, "h": 0.3}
+    masks = speaker_masks((480, 832), (480, 832), people([left, right], (480, 832)))
+    assert not (masks[0] * masks[1]).any()
+    assert all(masks[person].any() for person in range(3))
+    only = people([left, None], (480, 832))
+    assert only[1] is not None
+    assert only[1]["x"] > left["x"] + left["w"]
+    assert people([None, None], (480, 832)) == [None, None]

@@ -221,3 +221,18 @@ class Bench:
             output,
             11,
         )
+
+
+def film(task: Task, context: Recorder, bench: Bench) -> tuple[dict[str, Any], bytes]:
+    result = bench.handler().run(task, context)
+    (artifact,) = context.artifacts
+    return result, artifact["path"].read_bytes()
+
+
+def of_two(bench: Bench, first: float, second: float) -> Task:
+    """A task with two speakers whose tracks have these lengths."""
+    task = bench.task(speakers=[{"face": {"x": 0.1, "y": 0.2, "w": 0.3, "h": 0.5}}, {"face": None}])
+    inputs = dict(task.inputs)
+    inputs["track_1"] = make_speech(bench.root / "one.wav", first, pitch=120)
+    inputs["track_2"] = make_speech(bench.root / "two.wav", second, pitch=240)
+    return bench.task(inputs=inputs, **task.params)

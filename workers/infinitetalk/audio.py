@@ -59,7 +59,6 @@ class SpeechTrack:
             raise ValueError("pieces must be longer than the fades between them")
         spoken = max(sound.length, length or 0)
         self.speech_frames = spoken // SAMPLES_PER_FRAME
-        self.cover_frames = -(-spoken // SAMPLES_PER_FRAME)
         self.frames = max(LEAST_FRAMES, self.speech_frames)
         gain = gain_to(TARGET_LUFS, sound) if loudness else 1.0
         self._sound = NormalisedSound(sound, max(spoken, self.frames * SAMPLES_PER_FRAME), gain)

@@ -26,7 +26,7 @@ from typing import Any
 from workers.file_hash import sha256_of
 
 # Raised when the same settings would give another film: everything kept before is then made anew.
-FORMAT = 1
+FORMAT = 2
 # How many windows keep their tensors (44 MB each at 640 x 640): the newest, and the one before it in
 # case the newest is damaged. All of them would be tens of gigabytes an hour of film.
 TENSORS_KEPT = 2

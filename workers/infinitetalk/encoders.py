@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import ftfy  # type: ignore[import-not-found]  # in the engine's own environment
 import torch
 from torch.nn import functional
 
@@ -54,8 +55,13 @@ class TextEncoder:
 
 
 def cleaned(text: str) -> str:
-    """Character references resolved (twice, they come nested), every run of white space one blank."""
-    return re.sub(r"\s+", " ", html.unescape(html.unescape(text))).strip()
+    """What a prompt goes through before umT5, as published and as diffusers does it.
+
+    ftfy first: broken encodings mended, curly quotes and full-width letters and signs made plain (a Chinese
+    comma becomes the ASCII one the encoder was taught with). Then character references (twice, they come
+    nested), and every run of white space becomes one blank.
+    """
+    return re.sub(r"\s+", " ", html.unescape(html.unescape(ftfy.fix_text(text)))).strip()
 
 
 class ImageEncoder:

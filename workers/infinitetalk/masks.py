@@ -18,6 +18,7 @@ import torch
 from torch.nn import functional
 
 from workers.infinitetalk.config import VAE_SPACE
+from workers.wan2gp import framing
 
 # Without boxes each person has a half of the picture, less this share of the height and of the half's width.
 _INSET = 0.05
@@ -106,7 +107,7 @@ def speaker_masks(
 ) -> torch.Tensor:
     """(3, H, W) for two speakers. `picture` and `target` are (height, width) in pixels.
 
-    `faces`: two boxes {x, y, w, h} or None. Nobody marked: the halves. One marked: the other has the larger
+    `faces`: the place of each person, {x, y, w, h} or None (see `people`). Nobody marked: the halves. One marked: the other has the larger
     side beside that box. A box that no token of the cropped picture would see is moved to the nearest one.
     """
     marked = [None if face is None else box_of(face, picture) for face in (faces or (None, None))]
@@ -121,6 +122,25 @@ def speaker_masks(
         second = beside(first, picture)
     boxes = [_visible(box, picture, target) for box in (first, second) if box is not None]
     return to_latent(picture_masks(picture, boxes), target)
+
+
+def people(
+    faces: Sequence[Mapping[str, float] | None], picture: tuple[int, int]
+) -> list[Mapping[str, float] | None]:
+    """Faces, as a person marks them -> the places of those people, as the model was taught to expect them.
+
+    A place reaches around the face to hair, neck and shoulders, and the two never overlap; who was not marked
+    has the side beside the other. The same places as for the models of Wan2GP. Nobody marked: nothing changes.
+    """
+    marked = [None if face is None else framing.Face(**face) for face in faces]
+    if all(face is None for face in marked):
+        return [None for _ in faces]
+    height, width = picture
+    whole = framing.Box(0, 0, width, height)
+    return [
+        {"x": box.left / 100, "y": box.top / 100, "w": box.width / 100, "h": box.height / 100}
+        for box in framing.speaker_boxes(marked, (width, height), whole)
+    ]
 
 
 def _visible(box: Box, picture: tuple[int, int], target: tuple[int, int]) -> Box:

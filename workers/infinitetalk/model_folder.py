@@ -40,6 +40,15 @@ CATALOGUE = {
     "lightx2v": "infinitetalk-lightx2v",
     "fusionx": "infinitetalk-fusionx",
 }
+# The same for who has the transformer in 16 bits.
+CATALOGUE_FULL = {
+    **CATALOGUE,
+    "base": "infinitetalk-bf16",
+    "single": "infinitetalk-bf16",
+    "multi": "infinitetalk-multi-bf16",
+}
+# Parts of the transformer: their format says which set of the catalogue somebody has.
+_HALVES = ("base", "single", "multi")
 ALWAYS = ("base", "text_encoder", "image_encoder", "vae", "wav2vec2")
 
 
@@ -71,16 +80,25 @@ class ModelFolder:
         self.root = models_dir / FOLDER
 
     def require(self, roles: tuple[str, ...]) -> None:
-        """Raises TaskError(model_missing) that names what to download."""
+        """Raises TaskError(model_missing) that names what to download, of the set that is partly there."""
         absent = [role for role in roles if not self.files(role)]
         if not absent:
             return
-        entries = sorted({CATALOGUE[role] for role in absent})
+        catalogue = CATALOGUE_FULL if self._is_full() else CATALOGUE
+        entries = sorted({catalogue[role] for role in absent})
         raise TaskError(
             "model_missing",
             f"Weights of InfiniteTalk are missing: {', '.join(entries)}. Download them under Models in the page.",
             detail=f"nothing in {', '.join(str(self.root / role) for role in absent)}",
         )
+
+    def _is_full(self) -> bool:
+        """Whether the transformer's files that are there have 16 bits or more. Reads headers."""
+        # Here, because only the engine's own environment can read them.
+        from workers.infinitetalk.weights.formats import precision_of
+
+        there = [role for role in _HALVES if self.files(role)]
+        return bool(there) and precision_of(self.path(there[0])) == "full"
 
     def path(self, role: str) -> Path:
         """What the transformer's loader is given: the folder of safetensors, or the file of another kind."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,7 @@ from workers.infinitetalk.frames import FrameSource, ImageSource, VideoSource
 from workers.infinitetalk.guidance import Guidance
 from workers.infinitetalk.inputs import Facts, facts_of
 from workers.infinitetalk.latent_preview import LatentPreview
-from workers.infinitetalk.masks import speaker_masks
+from workers.infinitetalk.masks import people, speaker_masks
 from workers.infinitetalk.model_folder import ALWAYS, Description, ModelFolder
 from workers.infinitetalk.models import ModelStore
 from workers.infinitetalk.resample import WavFile
@@ -136,14 +136,17 @@ def _scene(facts: Facts, setting: Setting) -> Scene:
         open_tracks(facts.speech, setting.store.speech()),
         (height, width),
         description.size(ratio, facts.resolution),
-        _frames(facts),
+        frames_of(facts.audio, facts.speech),
     )
 
 
-def _frames(facts: Facts) -> int:
-    """Frames that last as long as the speech. Raises TaskError(validation_failed, audio_unreadable)."""
-    seconds = _seconds(facts.audio)
-    if abs(max(_seconds(track) for track in facts.speech) - seconds) > _TRACK_TOLERANCE_S:
+def frames_of(speech: Path, tracks: Sequence[Path]) -> int:
+    """Frames that last as long as the speech, less than one longer.
+
+    `tracks`: of the speakers. Raises TaskError(validation_failed, audio_unreadable).
+    """
+    seconds = _seconds(speech)
+    if abs(max(_seconds(track) for track in tracks) - seconds) > _TRACK_TOLERANCE_S:
         raise TaskError("validation_failed", "The tracks of the two speakers are not as long as the speech.")
     return max(1, math.ceil(seconds * FPS - _ROUNDING))
 
@@ -171,6 +174,11 @@ def _film_number(scene: Scene, roles: tuple[str, ...], setting: Setting) -> str:
     media = {"reference": facts.reference}
     media.update({f"speech_{number}": path for number, path in enumerate(facts.speech)})
     return fingerprint(settings, media)
+
+
+def _masks(scene: Scene) -> Any:
+    """(3, h, w): where the two people are."""
+    return speaker_masks(scene.picture, scene.size, people(scene.facts.faces, scene.picture))
 
 
 def _sentences(facts: Facts) -> tuple[str, str]:
@@ -270,7 +278,7 @@ class _Making:
             steps=facts.steps,
             shift=facts.preset.shift(facts.resolution),
             guidance=guidance,
-            masks=speaker_masks(scene.picture, scene.size, facts.faces) if facts.faces else None,
+            masks=_masks(scene) if facts.faces else None,
             skip_last_step=facts.preset.skip_last_step,
             window=scene.description.window,
             motion=scene.description.motion,

@@ -98,12 +98,23 @@ class Checkpoint:
     @property
     def precision(self) -> str:
         """What most weights of the blocks are kept in: `gguf`, `fp8` or `full`."""
-        kinds = Counter(
-            "gguf" if entry.quantised else "fp8" if entry.dtype in _FP8 else "full"
-            for name, entry in self.entries.items()
-            if len(entry.shape) == 2 and name.startswith(("blocks.", "encoder.block."))
+        return _precision(
+            entry for name, entry in self.entries.items() if name.startswith(("blocks.", "encoder.block."))
         )
-        return kinds.most_common(1)[0][0] if kinds else "full"
+
+
+def precision_of(path: Path) -> str:
+    """The same of one file or folder, whatever its parameters are called. Raises `TaskError(model_missing)`."""
+    return _precision(entry for source in open_weights(path) for entry in entries_of(source).values())
+
+
+def _precision(entries: Iterable[Entry]) -> str:
+    kinds = Counter(
+        "gguf" if entry.quantised else "fp8" if entry.dtype in _FP8 else "full"
+        for entry in entries
+        if len(entry.shape) == 2
+    )
+    return kinds.most_common(1)[0][0] if kinds else "full"
 
 
 def open_file(path: Path) -> TensorSource:
