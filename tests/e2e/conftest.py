@@ -85,6 +85,12 @@ class Complaints(list[str]):
 OpenPage = Callable[..., "Page"]
 
 
+def choose_engine(page: Page, name: str) -> None:
+    """Name the engine, in the drawer where it is kept."""
+    page.locator("#advanced:not([open]) > summary").click()
+    page.select_option("#engine", name)
+
+
 @pytest.fixture
 def complaints() -> Complaints:
     return Complaints()
@@ -93,6 +99,7 @@ def complaints() -> Complaints:
 @pytest.fixture
 def open_page(browser: Browser, studio: Studio, complaints: Complaints, tmp_path: Path) -> Iterator[OpenPage]:
     """Opens the page in a fresh profile; keyword arguments go to the browser context."""
+    studio.forget_draft()
     contexts: list[BrowserContext] = []
 
     def open_(path: str = "/", **options: Any) -> Page:

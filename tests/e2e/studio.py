@@ -43,6 +43,11 @@ class Studio:
     def delete(self, path: str) -> None:
         httpx.delete(self.url + path, timeout=30, trust_env=False).raise_for_status()
 
+    def forget_draft(self) -> None:
+        """What the page keeps of a half-written video, so that the next one begins as a new user."""
+        for draft in self.get("/api/drafts")["data"]:
+            self.delete(f"/api/drafts/{draft['name']}")
+
 
 def free_port() -> int:
     """A loopback port that was free a moment ago."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.e2e.conftest import Complaints, OpenPage
+from tests.e2e.conftest import Complaints, OpenPage, choose_engine
 from tests.e2e.studio import Studio
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -63,7 +63,7 @@ def test_two_people_get_a_voice_and_a_face_each(
 def test_a_model_that_is_not_here_is_said_before_the_job(open_page: OpenPage, complaints: Complaints) -> None:
     page = open_page()
     page.fill("#script", "Hello there.")
-    page.locator("#engine").select_option("wan2gp")
+    choose_engine(page, "wan2gp")
     page.locator("#verdict .verdict-reason").first.wait_for()
     page.locator("#engines-button").click()
     dialog = page.get_by_role("dialog")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.conftest import Complaints, OpenPage
+from tests.e2e.conftest import Complaints, OpenPage, choose_engine
 from tests.e2e.studio import Studio
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def test_an_engine_that_is_not_installed_fails_with_its_fix_and_another_one_can_
     open_page: OpenPage, complaints: Complaints
 ) -> None:
     page = open_page()
-    page.select_option("#engine", "wan2gp")
+    choose_engine(page, "wan2gp")
     assert "not installed" in page.locator("#engine-note").inner_text()
     start(page, SENTENCE)
     wait_for(page, "failed")
@@ -147,7 +147,7 @@ def test_an_engine_that_is_not_installed_fails_with_its_fix_and_another_one_can_
 
 def test_the_fallback_warning_is_shown_with_its_reason(open_page: OpenPage) -> None:
     page = open_page()
-    page.select_option("#engine", "infinitetalk")
+    choose_engine(page, "infinitetalk")
     start(page, SENTENCE)
     warning = page.locator('[data-notice="fallback"]')
     warning.wait_for()
@@ -158,7 +158,7 @@ def test_a_chinese_page_gives_cause_and_fix_in_chinese_and_keeps_the_services_wo
     open_page: OpenPage, complaints: Complaints
 ) -> None:
     page = open_page(locale="zh-CN")
-    page.select_option("#engine", "infinitetalk")
+    choose_engine(page, "infinitetalk")
     assert "还没有安装" in page.locator("#engine-note").inner_text()
     start(page, SENTENCE)
     wait_for(page, "failed")

@@ -93,7 +93,7 @@ def test_the_keyboard_alone_reaches_everything_that_makes_a_video(
         reached.add(page.evaluate("document.activeElement.name || document.activeElement.id"))
         if "generate" in reached:
             break
-    assert {"aspect", "subtitles", "engine", "generate"} <= reached
+    assert {"aspect", "quality", "subtitles", "generate"} <= reached
     page.keyboard.press("Control+Enter")
     page.wait_for_selector(".job-panel")
     page.get_by_role("button", name="Cancel").click()

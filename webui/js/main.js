@@ -7,7 +7,11 @@ import { byId, fill } from "./lib/dom.js";
 import { bindText, preferredLocale, t, useLocale } from "./lib/i18n.js";
 import { startNav } from "./shell/nav.js";
 import { startOutlet } from "./shell/outlet.js";
+import { startQueueDrawer } from "./shell/queue-drawer.js";
+import { startThemeSwitch } from "./shell/theme-switch.js";
+import { startTitle } from "./shell/title.js";
 import { form } from "./state/form.js";
+import { draftSync } from "./state/draft-sync.js";
 import { jobs } from "./state/jobs.js";
 import { library } from "./state/library.js";
 import { startEngines } from "./ui/engines.js";
@@ -17,6 +21,7 @@ import { offerLogout, startLogout, startSession } from "./ui/login.js";
 import { startModels } from "./ui/models.js";
 import { defaultAvatar } from "./ui/portraits.js";
 import { asProblem, problemBox } from "./ui/problem.js";
+import { settleQuality } from "./ui/quality.js";
 import { showQueue, startQueueStrip } from "./ui/queue-strip.js";
 import { defaultVoice } from "./ui/voices.js";
 
@@ -60,6 +65,8 @@ async function loadSystem() {
   showQueue(queue);
 }
 
+let draftStarted = false;
+
 async function loadEverything() {
   // One question first where a key is needed: the others would be refused together.
   const needsKey = await startSession().catch(() => false);
@@ -72,7 +79,13 @@ async function loadEverything() {
     library.loadEngines(),
     jobs.refresh(),
   ]);
+  // What was being written is known before anything is chosen for a new user.
+  if (!draftStarted && results.every((result) => result.status === "fulfilled")) {
+    draftStarted = true;
+    await draftSync.start();
+  }
   settleChoices();
+  settleQuality();
   offerLogout(needsKey);
   const failed = results.find((result) => result.status === "rejected");
   fill(byId("load-problem"), failed ? problemBox(asProblem(failed.reason)) : null);
@@ -84,6 +97,9 @@ async function start() {
   startNav();
   startSkip();
   startLanguageSwitch();
+  startThemeSwitch();
+  startTitle();
+  startQueueDrawer();
   startLogout();
   startEngines();
   startModels();

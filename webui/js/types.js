@@ -47,6 +47,8 @@
  * @property {{heard: number, retried: number, doubtful: {index: number, text: string, heard: string}[]}|null} speech_report
  * @property {{aspect: string, resolution: string, subtitles: string}} output
  * @property {string|null} wangp_model
+ * @property {string} [preset]
+ * @property {number} [priority]
  * @property {number|null} seed
  * @property {JobError|null} error
  * @property {string} created_at

@@ -27,6 +27,10 @@ TEXT_PAIRS = [
     ("draft-ink", "draft-bg"),
     ("error-ink", "error-bg"),
     ("error", "surface"),
+    ("rail-ink", "rail"),
+    ("rail-soft", "rail"),
+    ("rail-ink", "rail-raised"),
+    ("rail-soft", "rail-raised"),
     ("surface", "error"),
     ("ok", "ok-bg"),
 ]
@@ -36,15 +40,19 @@ MARK_PAIRS = [
     ("control-line", "sunken"),
     ("accent", "surface"),
     ("accent", "accent-soft"),
+    ("spark", "rail"),
+    ("spark", "rail-raised"),
 ]
 MIN_TEXT = 4.5
 MIN_MARK = 3.0
 
+# The page sets this attribute for who prefers a dark theme, and for who chose it.
+DARK = ':root[data-theme="dark"]'
 _COLOUR = re.compile(r"--([\w-]+):\s*#([0-9a-f]{6});")
 
 
 def _themes() -> dict[str, dict[str, str]]:
-    light, dark = code_of(WEBUI / "css" / "tokens.css").split("@media (prefers-color-scheme: dark)")
+    light, dark = code_of(WEBUI / "css" / "tokens.css").split(DARK)
     base = dict(_COLOUR.findall(light))
     return {"light": base, "dark": {**base, **dict(_COLOUR.findall(dark))}}
 
@@ -77,5 +85,5 @@ def test_marks_have_enough_contrast(theme: str, mark: str, surface: str) -> None
 
 
 def test_the_dark_theme_redefines_every_colour() -> None:
-    light, dark = code_of(WEBUI / "css" / "tokens.css").split("@media (prefers-color-scheme: dark)")
+    light, dark = code_of(WEBUI / "css" / "tokens.css").split(DARK)
     assert {name for name, _ in _COLOUR.findall(light)} == {name for name, _ in _COLOUR.findall(dark)}

@@ -60,6 +60,11 @@ COMPUTED = {
     "model_state.": set(get_args(ModelState)),
     "model_purpose.": set(get_args(ModelPurpose)),
     "models.": {"download", "pause", "resume"},
+    "theme.": {"auto", "light", "dark"},
+    "count.": {"window", "step"},
+    "studio.draft_": {"saved", "saving", "local"},
+    "studio.quality_": {f"{name}{end}" for name in ("draft", "fast", "best") for end in ("", "_note")},
+    "studio.preset_": {"quality", "balanced", "fast", "turbo"},
     "notice.": {"voice_match", "voice_clone", "voice_stand_in", "speaker_silent"},
 }
 

@@ -43,6 +43,17 @@ export const cancelJob = (id) => request(`${jobPath(id)}/cancel`, { method: "POS
  */
 export const retryJob = (id, options = {}) => request(`${jobPath(id)}/retry`, { method: "POST", json: options });
 
+/** @param {string} id @param {{priority?: number, title?: string, starred?: boolean, folder_id?: string|null}} changes @returns {Promise<Job>} */
+export const patchJob = (id, changes) => request(jobPath(id), { method: "PATCH", json: changes });
+
+/**
+ * Make a draft's video anew with an engine on a GPU; what was spoken is used again.
+ * @param {string} id
+ * @param {{quality: "fast"|"best", engine?: string, preset?: string}} order
+ * @returns {Promise<{job_id: string}>}
+ */
+export const promoteJob = (id, order) => request(`${jobPath(id)}/promote`, { method: "POST", json: order });
+
 /** What a running job looks like so far; null while there is nothing. @param {string} id @returns {Promise<Blob|null>} */
 export const getPreview = (id) => request(`${jobPath(id)}/preview`, { as: "blob" });
 
@@ -133,6 +144,17 @@ export const actOnModel = (id, action) =>
 export const deleteModel = (id) =>
   request(`/api/models/${encodeURIComponent(id)}`, { method: "DELETE", as: "none" });
 
+/** @typedef {{name: string, body: Record<string, unknown>, revision: number, saved_at: string}} Draft */
+
+/** @returns {Promise<{data: {name: string, revision: number}[]}>} */
+export const listDrafts = () => request("/api/drafts");
+
+/** @param {string} name @returns {Promise<Draft>} */
+export const getDraft = (name) => request(`/api/drafts/${encodeURIComponent(name)}`);
+
+/** @param {string} name @param {{body: object, revision: number|null}} draft @returns {Promise<Draft>} */
+export const putDraft = (name, draft) => request(`/api/drafts/${encodeURIComponent(name)}`, { method: "PUT", json: draft });
+
 /** @returns {Promise<{data: import("../types.js").Avatar[]}>} */
 export const listAvatars = () => request("/api/avatars");
 
@@ -156,6 +178,9 @@ export const getSystem = () => request("/api/system");
 
 /** @returns {Promise<import("../types.js").Queue>} */
 export const getQueue = () => request("/api/queue");
+
+/** @returns {Promise<import("../types.js").Queue>} */
+export const pauseQueue = () => request("/api/queue/pause", { method: "POST" });
 
 /** @returns {Promise<import("../types.js").Queue>} */
 export const resumeQueue = () => request("/api/queue/resume", { method: "POST" });

@@ -14,6 +14,8 @@ import { library } from "./library.js";
  * @property {string|null} voiceId
  * @property {boolean} twoSpeakers  a conversation: the portrait's two faces each have a voice
  * @property {string} speaking  "A" or "B": whose voice and face are being chosen
+ * @property {string} nameA  what the script calls them
+ * @property {string} nameB
  * @property {string|null} voiceIdB
  * @property {number|null} faceA  null: the left one of the two first faces
  * @property {number|null} faceB
@@ -28,6 +30,7 @@ import { library } from "./library.js";
  * @property {number} pitch  semitones
  * @property {string} speechEngine
  * @property {string} engine
+ * @property {string} preset  how InfiniteTalk weighs quality and time
  * @property {string} wangpModel  "" lets the engine choose
  * @property {string} prompt
  * @property {string} seed  "" is a new one each time
@@ -41,6 +44,8 @@ const EMPTY = {
   voiceId: null,
   twoSpeakers: false,
   speaking: "A",
+  nameA: "A",
+  nameB: "B",
   voiceIdB: null,
   faceA: null,
   faceB: null,
@@ -55,6 +60,7 @@ const EMPTY = {
   pitch: 0,
   speechEngine: "auto",
   engine: "auto",
+  preset: "balanced",
   wangpModel: "",
   prompt: "",
   seed: "",
@@ -62,14 +68,15 @@ const EMPTY = {
 };
 
 const SAVE_AFTER_MS = 300;
-/** What the two are called in the script. */
+/** The two of a conversation, as the form keeps them apart; what they are called is theirs. */
 export const SPEAKERS = ["A", "B"];
+/** As the service allows them. */
+const MOST_NAME = 32;
 /** Boxes closer than this are one face: they went through JSON and back. */
 const SAME = 0.01;
 
-/** Fields whose stored type is not the expected one are dropped. @returns {FormState} */
-function restore() {
-  const stored = readPref("draft", /** @type {Record<string, unknown>} */ ({}));
+/** Fields whose stored type is not the expected one are dropped. @param {Record<string, unknown>|null} stored @returns {FormState} */
+function restore(stored) {
   const state = /** @type {Record<string, unknown>} */ ({ ...EMPTY });
   for (const [name, value] of Object.entries(EMPTY)) {
     const kept = stored?.[name];
@@ -79,7 +86,9 @@ function restore() {
 }
 
 class Form extends EventTarget {
-  #state = restore();
+  #state = restore(readPref("draft", null));
+  /** Nothing was ever chosen in this browser. */
+  isFresh = readPref("draft", null) === null;
   #save = debounce(() => writePref("draft", this.#state), SAVE_AFTER_MS);
 
   constructor() {
@@ -100,6 +109,16 @@ class Form extends EventTarget {
     this.#state = { ...this.#state, ...patch };
     this.#save();
     this.dispatchEvent(new CustomEvent("change", { detail: changed }));
+  }
+
+  /** Take over what was kept elsewhere. @param {Record<string, unknown>} kept  fields that do not fit are left out */
+  take(kept) {
+    this.set(restore({ ...this.#state, ...kept }));
+  }
+
+  /** What the two are called in the script. @returns {[string, string]} */
+  get names() {
+    return [this.#state.nameA.trim(), this.#state.nameB.trim()];
   }
 
   /** The voice of whoever is being chosen for. */
@@ -123,6 +142,8 @@ class Form extends EventTarget {
       voiceId: a?.voice_id ?? job.voice_id,
       twoSpeakers: Boolean(a && b),
       speaking: "A",
+      nameA: a?.name ?? "A",
+      nameB: b?.name ?? "B",
       voiceIdB: b?.voice_id ?? null,
       faceA: faceAt(faces, a?.face),
       faceB: faceAt(faces, b?.face),
@@ -137,6 +158,7 @@ class Form extends EventTarget {
       pitch: job.voice_settings.pitch ?? 0,
       speechEngine: "auto",
       engine: job.requested_engine,
+      preset: job.preset ?? this.#state.preset,
       wangpModel: job.wangp_model ?? "",
       seed: job.seed === null ? "" : String(job.seed),
     });
@@ -150,6 +172,7 @@ class Form extends EventTarget {
     const { avatarId, voiceId, voiceIdB, twoSpeakers, script, seed } = this.#state;
     if (!avatarId) return { key: "generate.need_portrait", control: "portraits" };
     if (twoSpeakers && this.pair() === null) return { key: "generate.need_two_faces", control: "portraits" };
+    if (twoSpeakers && !areNames(this.names)) return { key: "generate.bad_names", control: "speaker-a" };
     if (twoSpeakers && !voiceIdB) return { key: "generate.need_second_voice", control: "voices" };
     if (!voiceId) return { key: "generate.need_voice", control: "voices" };
     if (!script.trim()) return { key: "generate.need_script", control: "script" };
@@ -181,7 +204,7 @@ class Form extends EventTarget {
     if (!pair || !faces) return [];
     return pair.map((index, n) => {
       const { x, y, w, h } = faces[index];
-      return { name: SPEAKERS[n], voice_id: n ? voiceIdB : voiceId, face: { x, y, w, h } };
+      return { name: this.names[n], voice_id: n ? voiceIdB : voiceId, face: { x, y, w, h } };
     });
   }
 
@@ -195,6 +218,7 @@ class Form extends EventTarget {
       script_mode: "manual",
       script_input: state.script,
       preferred_engine: state.engine,
+      preset: state.preset,
       wangp_model: state.wangpModel || null,
       title: state.title.trim(),
       prompt: state.prompt.trim(),
@@ -215,10 +239,17 @@ function faceAt(faces, box) {
   return index < 0 ? null : index;
 }
 
+/** Capitals and width make no difference to the service. @param {string} name */
+const sameness = (name) => name.normalize("NFKC").toLowerCase();
+
+/** @param {string[]} names */
+const areNames = (names) =>
+  names.every((name) => name.length <= MOST_NAME && /[\p{L}\p{N}]/u.test(name) && !/[:：\n]/.test(name)) && new Set(names.map(sameness)).size === 2;
+
 /** Seeds are whole numbers below 2^31. @param {string} text */
 const isSeed = (text) => /^\d{1,10}$/.test(text) && Number(text) <= 2 ** 31 - 1;
 
 export const form = new Form();
 
 /** What the script's endpoints want to know of a conversation. @returns {{speakers?: string[]}} */
-export const speakerNames = () => (form.value.twoSpeakers ? { speakers: SPEAKERS } : {});
+export const speakerNames = () => (form.value.twoSpeakers && areNames(form.names) ? { speakers: form.names } : {});

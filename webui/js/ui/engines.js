@@ -89,6 +89,7 @@ export function startEngines() {
   const summary = byId("engines-summary");
   const button = byId("engines-button");
   const dialog = /** @type {HTMLDialogElement} */ (byId("engines-dialog"));
+  button.querySelector(".tool-mark")?.append(icon("engine"), h("span", { class: "tool-dot" }));
   byId("engines-close").append(icon("close"));
   byId("engines-close").addEventListener("click", () => dialog.close());
   byId("engines-refresh").addEventListener("click", () => void refresh());

@@ -2,7 +2,7 @@
  * Choosing who speaks in a picture with several faces: numbered marks on the picture, and letters when two people talk.
  */
 import { h } from "../lib/dom.js";
-import { form, SPEAKERS } from "../state/form.js";
+import { form } from "../state/form.js";
 
 /** @typedef {import("../types.js").Avatar} Avatar */
 
@@ -15,6 +15,10 @@ export function faceChooser(avatar) {
   const pair = twoSpeakers ? form.pair() : null;
   const second = speaking === "B";
   const chosen = pair ? pair[second ? 1 : 0] : (faceIndex ?? avatar.chosen);
+  const names = form.names;
+  // Names are too long for a mark; where they begin alike, the letters of the form tell them apart.
+  const first = names.map((name) => [...name][0] ?? "");
+  const initials = first[0] === first[1] ? ["A", "B"] : first;
   const marks = avatar.faces.map((face, index) => {
     const input = h("input", {
       type: "radio",
@@ -30,7 +34,7 @@ export function faceChooser(avatar) {
       "label",
       { class: "face-mark" },
       input,
-      h("span", {}, pair ? (SPEAKERS[pair.indexOf(index)] ?? index + 1) : index + 1),
+      h("span", {}, pair ? (initials[pair.indexOf(index)] ?? index + 1) : index + 1),
     );
     mark.style.left = percent(face.x);
     mark.style.top = percent(face.y);
@@ -38,7 +42,7 @@ export function faceChooser(avatar) {
     mark.style.height = percent(face.h);
     return mark;
   });
-  const title = pair ? ["faces.title_of", { name: speaking }] : "faces.title";
+  const title = pair ? ["faces.title_of", { name: names[second ? 1 : 0] }] : "faces.title";
   return h(
     "div",
     { class: "faces" },

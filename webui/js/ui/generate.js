@@ -4,6 +4,7 @@
 import { requestKey } from "../api/client.js";
 import { h, fill } from "../lib/dom.js";
 import { bindText, t } from "../lib/i18n.js";
+import { route } from "../shell/router.js";
 import { form } from "../state/form.js";
 import { jobs } from "../state/jobs.js";
 import { library } from "../state/library.js";
@@ -33,12 +34,12 @@ export class Generate extends HTMLElement {
 
   connectedCallback() {
     this.classList.add("generate");
-    fill(this, this.#problem, verdict(), h("div", { class: "generate-bar" }, this.#why, this.#button));
+    fill(this, this.#problem, h("div", { class: "generate-bar" }, verdict(), h("div", { class: "generate-go" }, this.#button, this.#why)));
     this.#button.addEventListener("click", () => void this.#submit());
     addEventListener("keydown", (event) => {
       // Ctrl+Enter; not while an input method composes, whose Enter means "take this word".
       if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
-      if (document.querySelector("dialog[open]")) return;
+      if (document.querySelector("dialog[open]") || route().name !== "studio") return;
       event.preventDefault();
       void this.#submit();
     });

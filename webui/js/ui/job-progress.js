@@ -7,7 +7,7 @@ import { duration, percent } from "../lib/format.js";
 import { isActive, STAGES } from "../state/jobs.js";
 import { icon } from "./icons.js";
 import { details } from "./problem.js";
-import { activityOf } from "./wording.js";
+import { activityOf, countOf } from "./wording.js";
 
 /** @typedef {import("../types.js").Job} Job */
 
@@ -20,6 +20,7 @@ export class JobProgress {
   );
   #percent = h("strong", { class: "progress-percent" });
   #message = h("span", { class: "progress-message" });
+  #count = h("p", { class: "quiet progress-count" });
   #eta = h("span", { class: "quiet progress-eta" });
   #stages = h("ol", { class: "stages", tLabel: "progress.stages" });
   /** The service's own words, in English. */
@@ -32,6 +33,7 @@ export class JobProgress {
       "div",
       { class: "progress" },
       h("div", { class: "progress-line" }, this.#percent, this.#message, this.#eta),
+      this.#count,
       this.#bar,
       this.#stages,
       this.#details,
@@ -44,7 +46,9 @@ export class JobProgress {
     this.element.hidden = !active;
     if (!active) return;
     this.#percent.textContent = percent(job.progress);
+    const count = countOf(job);
     bindText(this.#message, activityOf(job));
+    this.#count.textContent = count;
     this.#said.textContent = job.message;
     this.#details.hidden = !job.message;
     this.#eta.textContent = this.#note(job);
@@ -52,7 +56,7 @@ export class JobProgress {
     this.#bar.dataset.status = job.status;
     this.#bar.setAttribute("aria-valuenow", String(job.progress));
     const stage = job.stage ? t(`stage.${job.stage}`) : t(`status.${job.status}`);
-    this.#bar.setAttribute("aria-valuetext", t("progress.value", { stage, percent: percent(job.progress) }));
+    this.#bar.setAttribute("aria-valuetext", [t("progress.value", { stage, percent: percent(job.progress) }), count].filter(Boolean).join(" · "));
     const from = JSON.stringify([job.stages, document.documentElement.lang]);
     if (from === this.#built) return;
     this.#built = from;

@@ -56,7 +56,7 @@ export function downloads(job) {
   return h(
     "div",
     { class: "downloads" },
-    h("a", { class: "button button-primary", id: "download-video", href: job.artifacts.video, download: `${job.job_id}.mp4`, t: "result.download" }, icon("download")),
+    h("a", { class: "button button-tonal", id: "download-video", href: job.artifacts.video, download: `${job.job_id}.mp4`, t: "result.download" }, icon("download")),
     ...others,
     // Its licence asks for the credit.
     job.selected_engine === "wan2gp" && h("p", { class: "quiet" }, h("span", { t: "result.powered" }), " ", homeOf("wan2gp")),

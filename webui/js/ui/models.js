@@ -36,8 +36,6 @@ export function openModels() {
 
 export function startModels() {
   const dialog = /** @type {HTMLDialogElement} */ (byId("models-dialog"));
-  byId("models-button").append(icon("download"));
-  byId("models-button").addEventListener("click", openModels);
   byId("models-close").append(icon("close"));
   byId("models-close").addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());

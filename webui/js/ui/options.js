@@ -7,6 +7,7 @@ import { form } from "../state/form.js";
 import { engineTitle, library } from "../state/library.js";
 import { openEngines } from "./engines.js";
 import { choice, onFields, segments, slider, textField, tick } from "./fields.js";
+import { PRESETS, qualityChoice } from "./quality.js";
 import { engineTrouble } from "./wording.js";
 
 /** @param {string} shape */
@@ -26,13 +27,12 @@ export class Options extends HTMLElement {
         { value: "16:9", text: "options.aspect_wide", mark: shapeMark("wide") },
         { value: "source", text: "options.aspect_source", mark: shapeMark("source") },
       ]),
+      qualityChoice(),
       segments("subtitles", "options.subtitles", [
         { value: "file", text: "options.subtitles_file" },
         { value: "burn_in", text: "options.subtitles_burn_in" },
         { value: "none", text: "options.subtitles_none" },
       ]),
-      slider("speed", "options.speed", { min: 0.5, max: 2, step: 0.05, show: times }),
-      engineChoice(),
       this.#advanced(),
     );
   }
@@ -45,32 +45,46 @@ export class Options extends HTMLElement {
       h(
         "div",
         { class: "advanced-body" },
-        textField("title", "options.title", { maxlength: 200 }),
-        choice("language", "options.language", [
-          { value: "auto", text: "language.auto" },
-          { value: "zh", text: "language.zh" },
-          { value: "en", text: "language.en" },
-          { value: "ja", text: "language.ja" },
+        h("p", { class: "group-title", t: "studio.group_picture" }),
+        engineChoice(),
+        presetChoice(),
+        modelChoice(),
+        segments("resolution", "options.resolution", [
+          { value: "512p", text: "options.resolution_512" },
+          { value: "720p", text: "options.resolution_720" },
         ]),
+        textField("seed", "options.seed", { id: "seed", hint: "options.seed_hint", inputmode: "numeric", maxlength: 10 }),
+        textField("prompt", "options.prompt", { hint: "options.prompt_hint", maxlength: 2000 }),
+        tick("allowFallback", "options.fallback"),
+        h("p", { class: "group-title", t: "studio.group_speech" }),
+        slider("speed", "options.speed", { min: 0.5, max: 2, step: 0.05, show: times }),
+        slider("pitch", "options.pitch", { min: -6, max: 6, step: 1, show: (value) => t("options.semitones", { n: value > 0 ? `+${value}` : value }) }),
         slider("pauseMs", "options.pause", {
           min: 0,
           max: 1500,
           step: 50,
           show: (value) => t("time.milliseconds", { ms: value }),
         }),
-        slider("pitch", "options.pitch", { min: -6, max: 6, step: 1, show: (value) => t("options.semitones", { n: value > 0 ? `+${value}` : value }) }),
-        speechEngineChoice(),
-        segments("resolution", "options.resolution", [
-          { value: "512p", text: "options.resolution_512" },
-          { value: "720p", text: "options.resolution_720" },
+        choice("language", "options.language", [
+          { value: "auto", text: "language.auto" },
+          { value: "zh", text: "language.zh" },
+          { value: "en", text: "language.en" },
+          { value: "ja", text: "language.ja" },
         ]),
-        modelChoice(),
-        textField("prompt", "options.prompt", { hint: "options.prompt_hint", maxlength: 2000 }),
-        textField("seed", "options.seed", { id: "seed", hint: "options.seed_hint", inputmode: "numeric", maxlength: 10 }),
-        tick("allowFallback", "options.fallback"),
+        speechEngineChoice(),
+        textField("title", "options.title", { maxlength: 200 }),
       ),
     );
   }
+}
+
+/** How InfiniteTalk weighs quality and time; shown where it may be the one that makes the video. */
+function presetChoice() {
+  const field = choice("preset", "studio.preset", PRESETS.map((name) => ({ value: name, text: `studio.preset_${name}` })));
+  onFields(["engine"], () => {
+    field.hidden = !["auto", "infinitetalk"].includes(form.value.engine);
+  });
+  return field;
 }
 
 /** Who speaks in a voice of one's own; built-in voices are always spoken by the built-in engine. */

@@ -11,8 +11,15 @@ const LOOK_AFTER_MS = 400;
 
 /** @typedef {import("../types.js").Queue} Queue */
 
+/** Who wants to know. @type {((queue: Queue) => void)[]} */
+const listeners = [];
+
+/** @param {(queue: Queue) => void} listener */
+export const onQueue = (listener) => void listeners.push(listener);
+
 /** @param {Queue} queue */
 export function showQueue(queue) {
+  for (const listener of listeners) listener(queue);
   const strip = byId("queue-strip");
   strip.hidden = !queue.paused;
   if (!queue.paused) {

@@ -8,8 +8,9 @@ import { countCharacters, estimateSeconds, guessLanguage } from "../lib/text.js"
 import { form } from "../state/form.js";
 import { displayName, library } from "../state/library.js";
 import { icon } from "./icons.js";
-import { ScriptCheckPanel } from "./script-check.js";
+import { markButtons } from "./marks.js";
 import { openScriptWriter } from "./script-writer.js";
+import { Sentences } from "./sentences.js";
 import { defaultVoice } from "./voices.js";
 
 /** From this share of the limit on, the counter names the limit. */
@@ -28,8 +29,8 @@ export class ScriptEditor extends HTMLElement {
   #count = h("span", { id: "script-count" });
   #example = h("button", { type: "button", class: "link-button", t: "script.example" });
   #write = h("button", { type: "button", class: "button button-small", t: "writer.open", onclick: () => openScriptWriter() }, icon("pen"));
-  #check = h("button", { type: "button", class: "button button-small", t: "check.open", onclick: () => void this.#checks.open() }, icon("check"));
-  #checks = new ScriptCheckPanel();
+  #check = h("button", { type: "button", class: "link-button", t: "check.open", onclick: () => void this.#sentences.check() });
+  #sentences = new Sentences(this.#text);
   #hint = h("div", { id: "script-hint", class: "script-hint" });
 
   connectedCallback() {
@@ -37,11 +38,11 @@ export class ScriptEditor extends HTMLElement {
     this.#text.value = form.value.script;
     fill(
       this,
+      h("div", { class: "script-tools" }, this.#write, markButtons(this.#text)),
       this.#text,
-      h("div", { class: "script-foot quiet" }, this.#count, this.#example),
-      h("div", { class: "script-tools" }, this.#write, this.#check),
+      h("div", { class: "script-foot quiet" }, this.#count, this.#example, this.#check),
       this.#hint,
-      this.#checks.element,
+      this.#sentences.element,
     );
     this.#text.addEventListener("input", () => form.set({ script: this.#text.value }));
     this.#example.addEventListener("click", () => {

@@ -3,7 +3,7 @@
  */
 import { h, fill } from "../lib/dom.js";
 import { bindText, t } from "../lib/i18n.js";
-import { ago, percent } from "../lib/format.js";
+import { ago } from "../lib/format.js";
 import { firstLine } from "../lib/text.js";
 import { isActive, jobs } from "../state/jobs.js";
 import { engineTitle, library } from "../state/library.js";
@@ -84,7 +84,6 @@ export class Stage extends HTMLElement {
       delete this.#title.dataset.i18n;
       bindText(this.#title, id ? "stage.loading" : "stage.preview");
       fill(this.#meta);
-      document.title = t("app.name");
       return;
     }
     delete this.#title.dataset.i18n;
@@ -95,7 +94,6 @@ export class Stage extends HTMLElement {
       h("span", { class: "quiet" }, `${engineTitle(job.selected_engine)} · ${ago(job.created_at)}`),
     );
     this.#panel?.update(job);
-    document.title = isActive(job) ? `${percent(job.progress)} · ${t("app.name")}` : t("app.name");
     this.#say(job);
   }
 

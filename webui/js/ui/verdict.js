@@ -56,7 +56,7 @@ export function verdict() {
 /** @param {Estimate} estimate */
 function lines(estimate) {
   const who = [engineTitle(estimate.engine), estimate.wangp_model].filter(Boolean).join(" · ");
-  const said = [
+  const facts = [
     who,
     t("verdict.speech", { time: duration(estimate.speech_seconds) }),
     estimate.minutes !== null &&
@@ -64,10 +64,17 @@ function lines(estimate) {
     estimate.vram_needed_mib !== null && t("verdict.memory", { n: number(Math.round((estimate.vram_needed_mib / GIB) * 10) / 10) }),
   ];
   return [
-    h("p", {}, said.filter(Boolean).join(t("list.comma"))),
+    h("ul", { class: "verdict-facts" }, fitsBadge(estimate.fits), ...facts.filter(Boolean).map((fact) => h("li", {}, String(fact)))),
     ...estimate.reasons.map((reason) => h("p", { class: "verdict-reason" }, icon("warning"), reasonText(reason, estimate.engine))),
     estimate.missing_models.length > 0 && h("button", { type: "button", class: "link-button", t: "verdict.models", onclick: openModels }),
   ];
+}
+
+/** Whether it fits, as a word and a mark; nothing while that is not known. @param {boolean|null} fits */
+function fitsBadge(fits) {
+  if (fits === null) return null;
+  const [look, mark, key] = fits ? ["badge-ok", "check", "verdict.fits"] : ["badge-fallback", "warning", "verdict.fits_not"];
+  return h("li", {}, h("span", { class: `badge ${look}`, t: key }, icon(mark)));
 }
 
 /** @param {{code: string, message: string}} reason @param {string} engine */

@@ -81,6 +81,17 @@ export function activityOf(job) {
   return `activity.${job.stage}`;
 }
 
+/** As the engines count in their messages. */
+const COUNTED = /\b(window|step) (\d+) of (\d+)/gi;
+
+/**
+ * Which window and step a running job is at, in the page's language; "" when its engine does not count.
+ * @param {Job} job
+ */
+export function countOf(job) {
+  return [...job.message.matchAll(COUNTED)].map(([, word, n, of]) => t(`count.${word.toLowerCase()}`, { n, of })).join(" · ");
+}
+
 /**
  * @param {{code: string, message: string}} warning
  * @param {Avatar} avatar
