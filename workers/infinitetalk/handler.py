@@ -1,4 +1,4 @@
-"""The infinitetalk worker: `talking_avatar` by our own InfiniteTalk. A worker process.
+"""The infinitetalk worker: `talking_avatar` by our own InfiniteTalk, `text_to_video` by Wan 2.1. A worker process.
 
 Runs in the Python of `infinitetalk_core/python_env`, which the installer makes. `load` imports torch and looks
 for the card; weights are loaded by the first film that needs them and stay until another film needs others,
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workers.handler import Task, TaskContext, TaskError, WorkerSetup
@@ -21,6 +22,9 @@ _FFMPEG_OPTION = "ffmpeg"
 # would take weeks.
 _DEVICE_OPTION = "device"
 _CPU = "cpu"
+# Where the table of the text-to-video models is.
+_ASSETS_OPTION = "assets_dir"
+_OWN_ASSETS = Path(__file__).resolve().parents[2] / "assets"
 # How libraries below torch say that an allocation failed.
 _OOM_PHRASES = (
     "out of memory",
@@ -45,6 +49,7 @@ class InfiniteTalkHandler:
         from workers.infinitetalk.model_folder import ModelFolder
         from workers.infinitetalk.models import ModelStore
         from workers.infinitetalk.pipeline import Setting
+        from workers.infinitetalk.scenes import MODELS
 
         on_cpu = setup.options.get(_DEVICE_OPTION) == _CPU
         if not on_cpu and not torch.cuda.is_available():
@@ -56,13 +61,16 @@ class InfiniteTalkHandler:
         device = machine.device_of(_CPU if on_cpu else "cuda")
         folder = ModelFolder(setup.models_dir)
         self._setting = Setting(
-            folder, ModelStore(folder, device), str(setup.options.get(_FFMPEG_OPTION) or "ffmpeg")
+            folder,
+            ModelStore(folder, device),
+            str(setup.options.get(_FFMPEG_OPTION) or "ffmpeg"),
+            Path(str(setup.options.get(_ASSETS_OPTION) or _OWN_ASSETS)),
         )
         return {
             "engine_version": f"infinitetalk on diffusers {version('diffusers')}",
             "torch": str(torch.__version__),
             "cuda": torch.version.cuda,
-            "models": ["InfiniteTalk"],
+            "models": ["InfiniteTalk", *MODELS],
             "devices": [_CPU if on_cpu else str(torch.cuda.get_device_name(device))],
         }
 
@@ -71,17 +79,19 @@ class InfiniteTalkHandler:
         setting = self._setting
         if setting is None:
             raise TaskError("internal_error", "The InfiniteTalk worker was not set up.")
-        if task.task != "talking_avatar":
-            raise TaskError("validation_failed", f"The InfiniteTalk worker has no task called {task.task!r}.")
         import torch
 
         from workers.infinitetalk.pipeline import make_film
+        from workers.infinitetalk.scenes import make_scenes
 
+        make = {"talking_avatar": make_film, "text_to_video": make_scenes}.get(task.task)
+        if make is None:
+            raise TaskError("validation_failed", f"The InfiniteTalk worker has no task called {task.task!r}.")
         on_card = setting.store.device.type != _CPU
         if on_card:
             torch.cuda.reset_peak_memory_stats()
         try:
-            result = make_film(task, context, setting)
+            result = make(task, context, setting)
         except (RuntimeError, MemoryError) as error:
             failure = memory_failure(error)
             if failure is None:

@@ -159,6 +159,14 @@ def plan(facts: Facts, *, rung: int = 0) -> Plan:
     return chosen
 
 
+def smallest(facts: Facts) -> Plan:
+    """The plan that takes the least of the card. Raises TaskError(host_oom)."""
+    chosen = plan(facts)
+    while (lower := step_down(chosen, facts)) is not None:
+        chosen = lower
+    return chosen
+
+
 def step_down(current: Plan, facts: Facts) -> Plan | None:
     """The next plan that takes less of the card and fits the host; None after the last one."""
     passed = False

@@ -7,6 +7,7 @@
                          /vae/            Wan2.1's VAE
                          /wav2vec2/       chinese-wav2vec2-base
                          /lightx2v/, fusionx/  the LoRAs of the presets
+                         /t2v_1_3b/, t2v_14b/  Wan2.1's text-to-video transformers
 
 Every folder holds one model in any of its published formats; `weights/formats.py` looks into the files.
 `base/model.json` is there only beside models of other dimensions, such as the self-test's: `transformer`
@@ -39,6 +40,8 @@ CATALOGUE = {
     "wav2vec2": "infinitetalk-encoders",
     "lightx2v": "infinitetalk-lightx2v",
     "fusionx": "infinitetalk-fusionx",
+    "t2v_1_3b": "infinitetalk-t2v-1.3b",
+    "t2v_14b": "infinitetalk-t2v-14b",
 }
 # The same for who has the transformer in 16 bits.
 CATALOGUE_FULL = {
@@ -79,16 +82,19 @@ class ModelFolder:
     def __init__(self, models_dir: Path) -> None:
         self.root = models_dir / FOLDER
 
-    def require(self, roles: tuple[str, ...]) -> None:
-        """Raises TaskError(model_missing) that names what to download, of the set that is partly there."""
+    def require(self, roles: tuple[str, ...], *, entry: str | None = None) -> None:
+        """Raises TaskError(model_missing) that names what to download, of the set that is partly there.
+
+        `entry`: the one entry of the catalogue that brings all of them.
+        """
         absent = [role for role in roles if not self.files(role)]
         if not absent:
             return
-        catalogue = CATALOGUE_FULL if self._is_full() else CATALOGUE
-        entries = sorted({catalogue[role] for role in absent})
+        catalogue = CATALOGUE_FULL if entry is None and self._is_full() else CATALOGUE
+        entries = sorted({entry or catalogue[role] for role in absent})
         raise TaskError(
             "model_missing",
-            f"Weights of InfiniteTalk are missing: {', '.join(entries)}. Download them under Models in the page.",
+            f"Weights are missing: {', '.join(entries)}. Download them under Models in the page.",
             detail=f"nothing in {', '.join(str(self.root / role) for role in absent)}",
         )
 

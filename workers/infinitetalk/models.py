@@ -28,10 +28,16 @@ from workers.infinitetalk.weights.encoders import (
     load_text_encoder,
     load_vae,
 )
-from workers.infinitetalk.weights.formats import inspect
+from workers.infinitetalk.weights.formats import Checkpoint, inspect
 from workers.infinitetalk.weights.lora import apply_lora, merging, read_lora
 from workers.infinitetalk.weights.placing import is_block_weight
 from workers.infinitetalk.weights.stream import LoadPlan, empty, load_transformer
+from workers.infinitetalk.weights.text_video import (
+    empty_text_video,
+    load_text_video,
+    text_video_checkpoint,
+    text_video_config,
+)
 
 # Sentences whose encodings are kept: 4 MB each.
 _TEXTS_KEPT = 16
@@ -101,14 +107,7 @@ class ModelStore:
     def stored(self, adapter: str) -> tuple[Storage, Weights]:
         """How the files keep the blocks' weights, and how large the network is. Reads headers only."""
         checkpoint = inspect(self._transformer_paths(adapter))
-        weights = weights_of(self._folder.description().config, self.dtype)
-        stored: Storage = "full"
-        if checkpoint.precision == "gguf":
-            stored = "gguf"
-            weights = replace(weights, gguf_bytes=sum(report.nbytes for report in checkpoint.reports))
-        elif checkpoint.precision == "fp8":
-            stored = "fp8"
-        return stored, weights
+        return _as_stored(checkpoint, weights_of(self._folder.description().config, self.dtype))
 
     def speech(self) -> SpeechModel:
         """wav2vec2, on the CPU: 0.4 GB, asked for a minute of speech at a time."""
@@ -156,6 +155,31 @@ class ModelStore:
         )
         if file is not None and not merged:
             apply_lora(transformer, file)
+        machine.place(transformer, plan, self.device)
+        self._transformer, self._loaded = transformer, wanted
+        return transformer
+
+    def scene_sizes(self, role: str) -> tuple[Storage, Weights, int]:
+        """As `stored`, of a text-to-video transformer; last its width. Reads headers only."""
+        path = self._folder.path(role)
+        checkpoint = text_video_checkpoint(path)
+        config = text_video_config(checkpoint, path)
+        stored, weights = _as_stored(checkpoint, sizes_of(empty_text_video(config), self.dtype))
+        return stored, weights, int(config["num_attention_heads"] * config["attention_head_dim"])
+
+    def scene_transformer(self, role: str, plan: Plan, on_progress: OnProgress) -> Any:
+        """A text-to-video transformer where `plan` wants it. Raises TaskError(model_missing)."""
+        wanted = (role, plan.placement, plan.storage)
+        if self._transformer is not None and self._loaded == wanted:
+            return self._transformer
+        self.drop_transformer()
+        transformer = load_text_video(
+            self._folder.path(role),
+            self.dtype,
+            machine.load_device(plan, self.device),
+            LoadPlan(plan.storage),
+            on_progress=on_progress,
+        )
         machine.place(transformer, plan, self.device)
         self._transformer, self._loaded = transformer, wanted
         return transformer
@@ -242,11 +266,22 @@ class ModelStore:
             machine.give_back_pinned()
 
 
+def _as_stored(checkpoint: Checkpoint, weights: Weights) -> tuple[Storage, Weights]:
+    """What the files keep the blocks in, and the sizes that follow from it."""
+    if checkpoint.precision == "gguf":
+        return "gguf", replace(weights, gguf_bytes=sum(report.nbytes for report in checkpoint.reports))
+    return ("fp8" if checkpoint.precision == "fp8" else "full"), weights
+
+
 def weights_of(config: ModelConfig, dtype: Any) -> Weights:
-    """Size of a network from its shapes."""
+    """Size of an InfiniteTalk transformer from its shapes."""
     from workers.infinitetalk.transformer import InfiniteTalkTransformer
 
-    model = empty(lambda: InfiniteTalkTransformer(**config.transformer_kwargs()))
+    return sizes_of(empty(lambda: InfiniteTalkTransformer(**config.transformer_kwargs())), dtype)
+
+
+def sizes_of(model: Any, dtype: Any) -> Weights:
+    """Size of a transformer of Wan's family, made by `empty`."""
     exact = set(model._keep_in_fp32_modules or ())
     numbers = rows = rest = other = 0
     for name, parameter in model.named_parameters():
@@ -259,5 +294,5 @@ def weights_of(config: ModelConfig, dtype: Any) -> Weights:
             rest += size
         else:
             other += size
-    blocks = config.layers
+    blocks = len(model.blocks)
     return Weights(blocks, numbers // blocks, rows // blocks, rest // blocks, other)

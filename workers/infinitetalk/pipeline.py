@@ -64,6 +64,7 @@ class Setting:
     folder: ModelFolder
     store: ModelStore
     ffmpeg: str
+    assets: Path
 
 
 @dataclass(frozen=True)

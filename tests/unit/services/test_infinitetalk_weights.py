@@ -11,6 +11,7 @@ from backend.utils.config import BUNDLE_DIR
 GB = 10**9
 # Folders below the engine's, one role each, as the worker reads them.
 ROLES = {"base", "single", "multi", "text_encoder", "image_encoder", "vae", "wav2vec2", "lightx2v", "fusionx"}
+ROLES |= {"t2v_1_3b", "t2v_14b"}
 SETS = ("infinitetalk-single", "infinitetalk-multi", "infinitetalk-bf16", "infinitetalk-multi-bf16")
 
 
@@ -36,7 +37,7 @@ def roles(models: list[CatalogueModel]) -> set[str]:
 
 def test_every_entry_lies_where_the_worker_looks(catalogue: ModelCatalogue) -> None:
     own = [model for model in catalogue.all() if model.engine == "infinitetalk"]
-    assert len(own) == 8
+    assert len(own) == 10
     for model in own:
         assert (model.folder, model.purpose) == ("infinitetalk", "video")
         assert roles([model]) <= ROLES
@@ -67,3 +68,14 @@ def test_a_second_speaker_costs_one_more_file(catalogue: ModelCatalogue) -> None
     one = {file.path for model in whole(catalogue, "infinitetalk-single") for file in model.files}
     two = {file.path for model in whole(catalogue, "infinitetalk-multi") for file in model.files}
     assert len(two - one) == 1
+
+
+@pytest.mark.parametrize(("model_id", "role"), [("1.3b", "t2v_1_3b"), ("14b", "t2v_14b")])
+def test_text_to_video_is_whole_by_itself_and_shares_its_encoders(
+    model_id: str, role: str, catalogue: ModelCatalogue
+) -> None:
+    models = whole(catalogue, f"infinitetalk-t2v-{model_id}")
+    assert roles(models) == {role, "text_encoder", "vae"}
+    encoders = {file.path: file for file in entry(catalogue, "infinitetalk-encoders").files}
+    shared = [file for model in models for file in model.files if not file.path.startswith(role)]
+    assert all(file == encoders[file.path] for file in shared)
