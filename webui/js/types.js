@@ -54,6 +54,9 @@
  * @property {string} created_at
  * @property {string|null} started_at
  * @property {string|null} completed_at
+ * @property {boolean} [starred]
+ * @property {string|null} [folder_id]
+ * @property {string|null} [promoted_from]  the draft that it was made final from
  *
  * @typedef {Partial<Job> & {job_id: string}} JobPatch
  *
@@ -75,6 +78,7 @@
  * @property {string|null} notice
  * @property {string} note
  * @property {{given: boolean, at: string}|null} consent
+ * @property {string|null} [created_at]
  * @property {string|null} sample_url
  * @property {string|null} reference_url
  *
@@ -165,6 +169,7 @@
  * @property {number} w
  * @property {number} h
  * @property {number} size_px
+ * @property {{x: number, y: number}[]} [marks]  the finder's points, fractions of the picture
  *
  * @typedef {object} Avatar
  * @property {string} avatar_id
@@ -180,6 +185,9 @@
  * @property {{code: string, message: string}[]} warnings
  * @property {string} image_url
  * @property {string} thumbnail_url
+ * @property {string|null} [created_at]
+ * @property {{code: string, message: string, fix: string}[]} [report]
+ * @property {{x: number, y: number, w: number, h: number}|null} [crop]  of the picture that was uploaded
  *
  * @typedef {object} Engine
  * @property {string} name
@@ -223,6 +231,8 @@
  * @property {string} version
  * @property {Limits} [limits]
  * @property {Queue} queue
+ * @property {{path: string, free_bytes: number}} [data]
+ * @property {boolean} [first_run]
  */
 
 export {};

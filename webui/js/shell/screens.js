@@ -22,5 +22,7 @@
 /** @type {Record<string, ScreenEntry>} */
 export const SCREENS = {
   studio: { title: "nav.studio", icon: "studio", load: () => import("../screens/studio.js") },
+  library: { title: "nav.library", icon: "library", load: () => import("../screens/library.js") },
   voices: { title: "nav.voices", icon: "voices", load: () => import("../screens/voices.js") },
+  models: { title: "nav.models", icon: "models", load: () => import("../screens/models.js") },
 };

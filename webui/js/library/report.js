@@ -1,0 +1,37 @@
+/**
+ * The quality report of a finished video: what was measured, in words, and whether it is as it should be.
+ */
+import { getJobReport } from "../api/library.js";
+import { fill, h } from "../lib/dom.js";
+import { icon } from "../ui/icons.js";
+import { asProblem, problemBox } from "../ui/problem.js";
+import { readReport } from "./report-words.js";
+
+/** @typedef {import("../types.js").Job} Job */
+
+/** Filled when the report has come. @param {Job} job */
+export function qualityReport(job) {
+  const box = h("div", { class: "quality" }, h("p", { class: "quiet", t: "stage.loading" }));
+  getJobReport(job.job_id).then(
+    (report) => fill(box, ...reportParts(report)),
+    (error) => {
+      const problem = asProblem(error);
+      // Videos from before reports were made have none, and that is no error.
+      if (problem.code === "not_ready" || problem.status === 404) fill(box, h("p", { class: "quiet", t: "lib.report_none" }));
+      else fill(box, problemBox(problem));
+    },
+  );
+  return box;
+}
+
+/** @param {Record<string, any>} report */
+function reportParts(report) {
+  const { findings, rows, digest } = readReport(report);
+  return [
+    findings.length > 0
+      ? h("ul", { class: "findings" }, ...findings.map((found) => h("li", { class: "finding finding-warning" }, icon("warning"), h("p", { t: found }))))
+      : h("p", { class: "finding-ok", t: "lib.report_good" }, icon("check")),
+    h("dl", { class: "fact-list" }, ...rows.map(([key, value]) => h("div", {}, h("dt", { t: key }), h("dd", {}, value)))),
+    digest && h("details", {}, h("summary", { t: "lib.report_digest" }), h("code", { class: "digest" }, digest)),
+  ];
+}
