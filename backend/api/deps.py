@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from backend.services.container import Services
+from backend.services.services import Services
 
 
 def services_of(request: Request) -> Services:

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from backend.api.problem_titles import title_for
 from backend.api.security_headers import SECURITY_HEADERS
 from backend.models.codes import ErrorCode
-from backend.models.errors import FieldError, ProductError, UnknownId
+from backend.models.errors import FieldError, OutOfDate, ProductError, UnknownId
 from backend.models.library import Problem, ProblemField
 from backend.models.openai import OpenAIError, OpenAIErrorBody
 from backend.utils.logger import app_logger
@@ -179,9 +179,16 @@ def _language(request: Request) -> str:
     return request.headers.get("accept-language", "")
 
 
+# Errors without a code of their own: the status says what is meant.
+_STATUS_OF_KIND: dict[type[ProductError], HTTPStatus] = {
+    UnknownId: HTTPStatus.NOT_FOUND,
+    OutOfDate: HTTPStatus.CONFLICT,
+}
+
+
 async def _on_product_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ProductError)  # noqa: S101 - registered for this type alone
-    status = HTTPStatus.NOT_FOUND if isinstance(error, UnknownId) else None
+    status = next((number for kind, number in _STATUS_OF_KIND.items() if isinstance(error, kind)), None)
     if error.temporary:
         # Not the caller's fault and soon over: 503 with Retry-After, whatever the code stands for elsewhere.
         status = HTTPStatus.SERVICE_UNAVAILABLE

@@ -13,7 +13,8 @@ from backend.api.errors import BODY_STATUSES, problems
 from backend.api.plain_route import PlainRoute
 from backend.models.codes import ErrorCode, JobStatus
 from backend.models.estimate import JobEstimate
-from backend.models.job import JobCreate, JobCreated, JobPage, JobView, PriorityPatch, RetryRequest
+from backend.models.job import JobCreate, JobCreated, JobPage, JobPatch, JobView, PromoteRequest, RetryRequest
+from backend.models.library_records import NO_FOLDER, JobFilter
 from backend.services.job_service import Download
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -79,20 +80,26 @@ async def list_jobs(
     engine: Annotated[str | None, Query(max_length=32)] = None,
     batch_id: Annotated[str | None, Query(max_length=64)] = None,
     q: Annotated[str | None, Query(max_length=200)] = None,
+    starred: bool | None = None,
+    folder_id: Annotated[str | None, Query(max_length=64)] = None,
+    draft: bool | None = None,
+    voice_id: Annotated[str | None, Query(max_length=64)] = None,
     order: Literal["asc", "desc"] = "desc",
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> JobPage:
-    """A page of jobs, newest first unless `order=asc`."""
-    return await services.jobs.page(
-        status=status,
+    """A page of jobs, newest first unless `order=asc`; `folder_id=none` for those in no folder."""
+    only = JobFilter(
+        statuses=None if status is None else (status,),
         engine=engine,
         batch_id=batch_id,
-        query=q,
-        descending=order == "desc",
-        limit=limit,
-        cursor=cursor,
+        q=q,
+        starred=starred,
+        folder_id=NO_FOLDER if folder_id == "none" else folder_id,
+        draft=draft,
+        voice_id=voice_id,
     )
+    return await services.jobs.page(only, descending=order == "desc", limit=limit, cursor=cursor)
 
 
 async def get_job(request: Request, job_id: str) -> Response:
@@ -112,9 +119,9 @@ router.add_api_route(
 
 
 @router.patch("/{job_id}", responses=problems(*_LOOKED_UP, statuses=BODY_STATUSES))
-async def reprioritise_job(services: ServicesDep, job_id: str, body: PriorityPatch) -> JobView:
-    """Move a job in the queue: a higher priority runs earlier."""
-    return await services.jobs.set_priority(job_id, body.priority)
+async def change_job(services: ServicesDep, job_id: str, body: JobPatch) -> JobView:
+    """Title, star, folder, and the place in the queue of a job that waits."""
+    return await services.jobs.change(job_id, body)
 
 
 @router.post("/{job_id}/cancel", status_code=202, responses=problems(*_LOOKED_UP))
@@ -145,6 +152,37 @@ async def retry_job(
     created, replayed = await services.jobs.retry(
         job_id, body or RetryRequest(), idempotency_key=idempotency_key
     )
+    _tell_created(response, created, replayed=replayed)
+    return created
+
+
+@router.get("/{job_id}/request", responses=problems(*_LOOKED_UP))
+async def get_request(services: ServicesDep, job_id: str) -> JobCreate:
+    """The request that would make this video again, without its webhook."""
+    return await services.library.repeats.request_of(job_id)
+
+
+@router.post(
+    "/{job_id}/promote",
+    status_code=202,
+    responses=problems(
+        *_LOOKED_UP,
+        ErrorCode.NOT_READY,
+        ErrorCode.QUEUE_FULL,
+        ErrorCode.IDEMPOTENCY_CONFLICT,
+        ErrorCode.ENGINE_NOT_INSTALLED,
+        statuses=BODY_STATUSES,
+    ),
+)
+async def promote_job(
+    services: ServicesDep,
+    response: Response,
+    job_id: str,
+    body: PromoteRequest,
+    idempotency_key: IdempotencyKey = None,
+) -> JobCreated:
+    """Make the final video of a draft: another engine, the same speech."""
+    created, replayed = await services.library.repeats.promote(job_id, body, idempotency_key=idempotency_key)
     _tell_created(response, created, replayed=replayed)
     return created
 

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from backend.models.codes import JobStatus
-from backend.models.job import MAX_METADATA_DEPTH, MAX_TITLE_CHARS, ErrorView, WireModel
+from backend.models.job import MAX_TITLE_CHARS, ErrorView, WireModel
+from backend.models.json_values import MAX_JSON_DEPTH
 
 # A day and a night of drafts on a small PC; more is a second batch.
 MAX_ITEMS = 200
 # An item holds `metadata` one level down, beside which nothing is nested deeply.
-_MAX_DEPTH = MAX_METADATA_DEPTH + 8
+_MAX_DEPTH = MAX_JSON_DEPTH + 8
 
 Item = dict[str, Any]
 

@@ -2,7 +2,8 @@
 
 ProductError                 code + sentence + fix; becomes one RFC 9457 problem on the wire
 ├── RequestError             the caller can mend it: unknown id, bad field, too large
-│   └── UnknownId            no such batch or webhook (404; the closed list has no code of its own)
+│   ├── UnknownId            no such batch, webhook, folder or draft (404; the closed list has no code of its own)
+│   └── OutOfDate            what is to be changed was changed by somebody else meanwhile (409; likewise)
 ├── InputError               the media or the address given cannot be used
 └── EngineFailure            an engine could not do its part; decides retry and fallback
 JobCancelled (BaseException) a cancel travelling up; never swallowed by `except Exception`
@@ -53,10 +54,17 @@ class RequestError(ProductError):
 
 
 class UnknownId(RequestError):
-    """There is no batch or webhook of this id. Kinds with a code of their own (job_not_found) use that."""
+    """There is no batch, webhook, folder or draft of this id. Kinds with a code of their own (job_not_found) use that."""
 
     def __init__(self, detail: str, *, hint: str) -> None:
         super().__init__(ErrorCode.VALIDATION_FAILED, detail, hint=hint)
+
+
+class OutOfDate(RequestError):
+    """The request was made from a state that is no longer the stored one; `field` named it."""
+
+    def __init__(self, detail: str, *, field: str, hint: str) -> None:
+        super().__init__(ErrorCode.VALIDATION_FAILED, detail, hint=hint, fields=(FieldError(field, detail),))
 
 
 class InputError(ProductError):

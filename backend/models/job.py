@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from backend.models.codes import ErrorCode, JobStatus, StageName, StageState
+from backend.models.json_values import check_json, check_text
 from backend.models.speakers import SPEAKERS, Speaker, check_pair
 
 # Models of the product document; the old spellings stay valid for ever.
@@ -23,6 +23,8 @@ WangpModel = Literal[
 
 Aspect = Literal["1:1", "16:9", "9:16", "source"]
 Subtitles = Literal["file", "burn_in", "none"]
+# How much time an engine may take for how good a picture.
+Preset = Literal["quality", "balanced", "fast", "turbo"]
 
 # What a webhook can be told of: the three ends of a job.
 WebhookEvent = Literal["job.completed", "job.failed", "job.cancelled"]
@@ -33,9 +35,9 @@ MAX_PROMPT_CHARS = 2000
 MAX_STYLE_CHARS = 300
 MAX_URL_CHARS = 2048
 MAX_METADATA_CHARS = 4096
-# Labels are flat or nearly so; JSON writers give up at a few hundred levels.
-MAX_METADATA_DEPTH = 32
 MAX_SEED = 2**31 - 1
+# Longer than any id of ours.
+MAX_ID_CHARS = 64
 
 
 class WireModel(BaseModel):
@@ -132,10 +134,7 @@ class JobCreate(WireModel):
     @field_validator("script_input", "title", "prompt", "avatar_url", "speech_engine")
     @classmethod
     def _no_broken_unicode(cls, value: str) -> str:
-        """Lone surrogates cannot be stored as UTF-8; NUL ends strings in foreign code."""
-        if "\x00" in value or any(0xD800 <= ord(char) <= 0xDFFF for char in value):
-            raise ValueError("text must be valid Unicode without NUL characters")
-        return value
+        return check_text(value)
 
     @field_validator("speakers")
     @classmethod
@@ -145,21 +144,7 @@ class JobCreate(WireModel):
     @field_validator("metadata", mode="before")
     @classmethod
     def _can_be_kept(cls, value: Any) -> Any:
-        """What cannot be stored and given back unchanged: deep nesting, NaN, broken Unicode."""
-        waiting = [(value, 0)]
-        while waiting:
-            item, depth = waiting.pop()
-            if depth > MAX_METADATA_DEPTH:
-                raise ValueError(f"metadata may be nested at most {MAX_METADATA_DEPTH} levels deep")
-            if isinstance(item, dict):
-                waiting += [(part, depth + 1) for pair in item.items() for part in pair]
-            elif isinstance(item, list):
-                waiting += [(part, depth + 1) for part in item]
-            elif isinstance(item, str):
-                cls._no_broken_unicode(item)
-            elif isinstance(item, float) and not math.isfinite(item):
-                raise ValueError("metadata may hold no NaN and no infinity")
-        return value
+        return check_json(value, what="metadata")
 
     @field_validator("metadata")
     @classmethod
@@ -253,7 +238,10 @@ class JobView(WireModel):
     priority: int
     metadata: dict[str, Any]
     retry_of: str | None
+    promoted_from: str | None
     batch_id: str | None
+    starred: bool
+    folder_id: str | None
     error: ErrorView | None
     created_at: str
     started_at: str | None
@@ -264,6 +252,8 @@ class JobPage(WireModel):
     data: list[JobView]
     has_more: bool
     next_cursor: str | None
+    # How many jobs match, on all pages.
+    total: int
 
 
 class RetryRequest(WireModel):
@@ -275,5 +265,35 @@ class RetryRequest(WireModel):
     engine: Annotated[str, Field(max_length=32)] | None = None
 
 
-class PriorityPatch(WireModel):
-    priority: Annotated[int, Field(ge=-100, le=100)]
+class JobPatch(WireModel):
+    """Body of `PATCH /api/jobs/{id}`: what is not there, or null, stays as it is; `folder_id: null` is no folder."""
+
+    priority: Annotated[int, Field(ge=-100, le=100)] | None = None
+    title: Annotated[str, Field(max_length=MAX_TITLE_CHARS)] | None = None
+    starred: bool | None = None
+    folder_id: Annotated[str, Field(max_length=MAX_ID_CHARS)] | None = None
+
+    @field_validator("title")
+    @classmethod
+    def _no_broken_unicode(cls, value: str | None) -> str | None:
+        return value if value is None else check_text(value)
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> JobPatch:
+        if not self.moves and self.priority is None and self.title is None and self.starred is None:
+            raise ValueError("give at least one of priority, title, starred, folder_id")
+        return self
+
+    @property
+    def moves(self) -> bool:
+        """Whether a folder was named, or none."""
+        return "folder_id" in self.model_fields_set
+
+
+class PromoteRequest(WireModel):
+    """Body of `POST /api/jobs/{id}/promote`."""
+
+    quality: Literal["fast", "best"]
+    engine: Annotated[str, Field(max_length=32)] | None = None
+    # Instead of the one that `quality` stands for.
+    preset: Preset | None = None

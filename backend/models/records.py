@@ -51,6 +51,7 @@ class EventType(str, Enum):
     LOST = "lost"
     RELEASED = "released"
     PRIORITY_CHANGED = "priority_changed"
+    UPDATED = "updated"
     CANCEL_REQUESTED = "cancel_requested"
     COMPLETED = "completed"
     FAILED = "failed"
@@ -121,6 +122,8 @@ class NewJob:
     draft: bool = False
     notice: Mapping[str, Any] | None = None
     batch_id: str | None = None
+    folder_id: str | None = None
+    promoted_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,9 @@ class JobRecord:
     finished_at: int | None
     updated_at: int
     deleted_at: int | None
+    starred: bool = False
+    folder_id: str | None = None
+    promoted_from: str | None = None
 
     @property
     def status(self) -> JobStatus:
@@ -269,10 +275,11 @@ class ClaimedJob:
 
 @dataclass(frozen=True)
 class JobPage:
-    """One page of a list; `next_cursor` is None on the last page."""
+    """One page of a list; `next_cursor` is None on the last page, `total` counts all pages."""
 
     jobs: tuple[JobRecord, ...]
     next_cursor: str | None
+    total: int
 
 
 @dataclass(frozen=True)
@@ -341,4 +348,7 @@ def event_payload(job: JobRecord) -> dict[str, Any]:
         "draft": job.draft,
         "error_code": job.error_code.value if job.error_code else None,
         "error_message": job.error_message,
+        "title": job.title,
+        "starred": job.starred,
+        "folder_id": job.folder_id,
     }

@@ -11,7 +11,6 @@ import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +21,6 @@ from backend.engines.registry import EngineRegistry
 from backend.engines.speech.base import BaseSpeechEngine
 from backend.engines.wan2gp_models import Wan2GPModels, load_wan2gp_models
 from backend.engines.worker_port import EngineWorker
-from backend.models.library import LimitsView
 from backend.services.access import Access
 from backend.services.avatar_service import AvatarService
 from backend.services.batch_service import BatchService
@@ -44,6 +42,7 @@ from backend.services.hearing import wire_hearing
 from backend.services.housekeeper import Housekeeper
 from backend.services.job_preview import JobPreviews
 from backend.services.job_service import JobService
+from backend.services.library_wiring import wire_library
 from backend.services.local_executor import LocalExecutor
 from backend.services.model_catalogue import ModelCatalogue
 from backend.services.model_service import ModelService
@@ -52,17 +51,13 @@ from backend.services.openai_speech import OpenAISpeech
 from backend.services.portrait_fetch import Fetcher
 from backend.services.portrait_probe import PortraitProbe
 from backend.services.run_learning import RunLearning
-from backend.services.script_requests import ScriptService
 from backend.services.script_wiring import wire_scripts
+from backend.services.services import Services
 from backend.services.speech_engines import clone_engines
-from backend.services.speech_router import SpeechRouter
 from backend.services.speech_stage import SpeechStage
 from backend.services.stage_runner import StageRunner
-from backend.services.system_service import SystemService
-from backend.services.text_wiring import TextServices, wire_texts
-from backend.services.voice_enrolment import VoiceEnrolment
-from backend.services.voice_service import VoiceService
-from backend.services.voice_speaker import VoiceSpeaker
+from backend.services.system_service import SystemService, limits_of
+from backend.services.text_wiring import wire_texts
 from backend.services.voice_wiring import VoiceServices, wire_voices
 from backend.services.webhook_outbox import WebhookOutbox
 from backend.services.webhook_sender import Sender, WebhookSender
@@ -80,29 +75,6 @@ from backend.utils.media.ffmpeg import Ffmpeg, locate_ffmpeg
 ASSETS_DIR = BUNDLE_DIR / "assets"
 # With JOB_CONCURRENCY=0; what may be set by hand.
 MAX_CONCURRENCY = 16
-
-
-@dataclass(frozen=True)
-class Services:
-    """What the HTTP layer may use."""
-
-    jobs: JobService
-    estimator: Estimator
-    voices: VoiceService
-    enrolment: VoiceEnrolment
-    speaker: VoiceSpeaker
-    speech: SpeechRouter
-    models: ModelService
-    openai: OpenAISpeech
-    avatars: AvatarService
-    batches: BatchService
-    webhooks: WebhookService
-    disk: DiskService
-    events: EventService
-    system: SystemService
-    access: Access
-    scripts: ScriptService
-    texts: TextServices
 
 
 @contextlib.asynccontextmanager
@@ -351,11 +323,7 @@ def _wire(
         workers=processes(workers),
         lanes=lanes,
         data_dir=settings.data_dir,
-        limits=LimitsView(
-            max_script_chars=settings.max_script_chars,
-            max_image_mib=settings.max_image_mib,
-            max_audio_mib=settings.max_audio_mib,
-        ),
+        limits=limits_of(settings),
         schema_version=len(MIGRATIONS),
         clock=clock,
         on_resume=dispatcher.wake,
@@ -393,5 +361,6 @@ def _wire(
         access=access,
         scripts=scripts.requests,
         texts=wire_texts(store, workers["speech"], voices, files, max_chars=settings.max_script_chars),
+        library=wire_library(store, jobs=jobs, router=router, voices=voices),
     )
     return services, dispatcher

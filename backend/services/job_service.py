@@ -10,7 +10,8 @@ from pathlib import Path
 
 from backend.models.codes import ErrorCode, JobStatus, StageName
 from backend.models.errors import RequestError
-from backend.models.job import JobCreate, JobCreated, JobPage, JobView, RetryRequest
+from backend.models.job import JobCreate, JobCreated, JobPage, JobPatch, JobView, RetryRequest
+from backend.models.library_records import JobChange, JobFilter
 from backend.models.records import FileRecord, JobRecord, NewJob
 from backend.models.records import JobView as StoredView
 from backend.services.avatar_service import AvatarService
@@ -85,10 +86,10 @@ class JobService:
             # Before anything is looked at: what the request names may have been deleted since.
             earlier = await self._store.jobs.replay(idempotency_key, _canonical_sha256(request))
             if earlier is not None:
-                return await self._created(earlier), True
+                return await self.created(earlier), True
         new = await self.prepare(request, idempotency_key=idempotency_key)
         record, replayed = await self._store.jobs.enqueue(new)
-        return await self._created(record), replayed
+        return await self.created(record), replayed
 
     async def prepare(
         self, request: JobCreate, *, idempotency_key: str | None = None, batch_id: str | None = None
@@ -131,7 +132,8 @@ class JobService:
             owner=batch_id or "",
         )
 
-    async def _created(self, record: JobRecord) -> JobCreated:
+    async def created(self, record: JobRecord) -> JobCreated:
+        """The answer to who made a job."""
         position = await self._store.jobs.queue_position(record.job_id)
         return JobCreated(
             job_id=record.job_id,
@@ -143,7 +145,7 @@ class JobService:
 
     # -- look --------------------------------------------------------------------------------------
     async def get(self, job_id: str) -> JobView:
-        return wire_view(await self._live(job_id))
+        return wire_view(await self.live(job_id))
 
     async def body(self, job_id: str) -> bytes:
         """What `get` gives, as JSON: the same bytes as long as the job's rows are the same.
@@ -155,7 +157,7 @@ class JobService:
         kept = self._bodies.get(job_id)
         if kept is not None and kept.version == version is not None:
             return kept.data
-        stored = await self._live(job_id)
+        stored = await self.live(job_id)
         # The store gives the same object for the same content, so identity is enough.
         is_same = kept is not None and kept.stored is stored
         data = kept.data if kept is not None and is_same else wire_view(stored).model_dump_json().encode()
@@ -164,7 +166,8 @@ class JobService:
             self._bodies.pop(next(iter(self._bodies)))
         return data
 
-    async def _live(self, job_id: str) -> StoredView:
+    async def live(self, job_id: str) -> StoredView:
+        """A job that is not deleted. Raises `job_not_found`, `gone`."""
         if not is_id(job_id, "job"):
             raise RequestError(
                 ErrorCode.JOB_NOT_FOUND, "There is no such job.", hint="List the jobs with GET /api/jobs."
@@ -174,44 +177,42 @@ class JobService:
             raise RequestError(ErrorCode.GONE, "This job was deleted.", hint="Make a new one.")
         return stored
 
-    async def page(
-        self,
-        *,
-        status: JobStatus | None,
-        engine: str | None,
-        batch_id: str | None,
-        query: str | None,
-        descending: bool,
-        limit: int,
-        cursor: str | None,
-    ) -> JobPage:
+    async def page(self, only: JobFilter, *, descending: bool, limit: int, cursor: str | None) -> JobPage:
+        """A page of the jobs that `only` describes, and how many they are in all."""
         found = await self._store.jobs.list_page(
-            statuses=None if status is None else (status,),
-            engine=engine,
-            batch_id=batch_id,
-            q=query,
-            order="desc" if descending else "asc",
-            limit=limit,
-            cursor=cursor,
+            only, order="desc" if descending else "asc", limit=limit, cursor=cursor
         )
         views = [wire_view(await self._store.jobs.get_view(job.job_id)) for job in found.jobs]
-        return JobPage(data=views, has_more=found.next_cursor is not None, next_cursor=found.next_cursor)
+        return JobPage(
+            data=views,
+            has_more=found.next_cursor is not None,
+            next_cursor=found.next_cursor,
+            total=found.total,
+        )
 
     async def preview(self, job_id: str) -> bytes | None:
         """A JPEG of the picture that is being made, or None while there is none."""
-        return await self._previews.read(await self._live(job_id))
+        return await self._previews.read(await self.live(job_id))
 
     # -- change ------------------------------------------------------------------------------------
     async def cancel(self, job_id: str) -> JobView:
         """Ask for a stop; the engine is told at once."""
-        await self._live(job_id)
+        await self.live(job_id)
         await self._store.jobs.request_cancel(job_id)
         self._on_cancel(job_id)
         return await self.get(job_id)
 
-    async def set_priority(self, job_id: str, priority: int) -> JobView:
-        await self._live(job_id)
-        await self._store.jobs.set_priority(job_id, priority)
+    async def change(self, job_id: str, patch: JobPatch) -> JobView:
+        """Title, star, folder, place in the queue. Raises `validation_failed`."""
+        await self.live(job_id)
+        change = JobChange(
+            priority=patch.priority,
+            title=patch.title,
+            starred=patch.starred,
+            moves=patch.moves,
+            folder_id=patch.folder_id,
+        )
+        await self._store.jobs.change(job_id, change)
         return await self.get(job_id)
 
     async def retry(
@@ -225,8 +226,8 @@ class JobService:
         if idempotency_key is not None:
             earlier = await self._store.jobs.replay(idempotency_key, sha256)
             if earlier is not None:
-                return await self._created(earlier), True
-        stored = await self._live(job_id)
+                return await self.created(earlier), True
+        stored = await self.live(job_id)
         if not stored.job.is_terminal:
             raise RequestError(
                 ErrorCode.NOT_READY,
@@ -249,7 +250,7 @@ class JobService:
         )
         if not replayed:
             await self._store.checkpoints.take_over(job_id, record.job_id)
-        return await self._created(record), replayed
+        return await self.created(record), replayed
 
     @staticmethod
     def _first_open_stage(stored: StoredView, request: RetryRequest) -> StageName | None:
@@ -264,7 +265,7 @@ class JobService:
 
     async def delete(self, job_id: str) -> None:
         """Delete an ended job with its files."""
-        await self._live(job_id)
+        await self.live(job_id)
         deleted = await self._store.jobs.delete(job_id)
         await self._store.checkpoints.drop(job_id)
         await self._files.purge(deleted.files)
@@ -272,7 +273,7 @@ class JobService:
     # -- download ----------------------------------------------------------------------------------
     async def result(self, job_id: str) -> Download:
         """The finished video. Raises `not_ready` until there is one."""
-        stored = await self._live(job_id)
+        stored = await self.live(job_id)
         job = stored.job
         if job.result_file_id is None:
             raise RequestError(ErrorCode.NOT_READY, *_why_no_result(job))
@@ -280,7 +281,7 @@ class JobService:
         return self._download(file, f"{job.title or job_id}.mp4")
 
     async def artifact(self, job_id: str, name: str) -> Download:
-        stored = await self._live(job_id)
+        stored = await self.live(job_id)
         found = stored.artifact(name) if name in PUBLIC_ARTIFACTS else None
         if found is None:
             known = ", ".join(sorted(PUBLIC_ARTIFACTS))

@@ -28,8 +28,18 @@ from backend.models.library import (
 from backend.services.engine_router import EngineRouter
 from backend.storage.store import Store
 from backend.utils.clock import Clock
+from backend.utils.config import Settings
 
 _RUNNING = (JobStatus.PROCESSING, JobStatus.FALLBACK, JobStatus.CANCELLING)
+
+
+def limits_of(settings: Settings) -> LimitsView:
+    """What pages check before they send."""
+    return LimitsView(
+        max_script_chars=settings.max_script_chars,
+        max_image_mib=settings.max_image_mib,
+        max_audio_mib=settings.max_audio_mib,
+    )
 
 
 class SystemService:

@@ -6,6 +6,9 @@ job that still says "running" then belongs to a process that is dead.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from backend.models.codes import STAGE_ORDER, ErrorCode, JobState, StageName, StageState
 from backend.models.errors import RequestError
 from backend.models.records import (
@@ -111,16 +114,7 @@ class JobLifecycle(JobTables):
         """
 
         async def body(transaction: Transaction) -> tuple[JobRecord, bool]:
-            row = await transaction.one(sql.VIEW, {"job_id": job_id})
-            if row is None:
-                raise job_not_found(job_id)
-            source, view = job_from_row(row), view_from_row(row)
-            if source.deleted_at is not None:
-                raise RequestError(ErrorCode.GONE, "The job was deleted and cannot be repeated.")
-            if not source.is_terminal:
-                raise RequestError(
-                    ErrorCode.NOT_READY, "The job has not ended yet.", hint="Wait for its end or cancel it."
-                )
+            source, view, searched = await _ended(transaction, job_id)
             new = NewJob(
                 job_id=new_id("job"),
                 request=source.request,
@@ -128,30 +122,81 @@ class JobLifecycle(JobTables):
                 engine_plan=engine_plan or source.engine_plan,
                 seed=source.seed if seed is None else seed,
                 title=source.title,
-                search_text=row["search_text"],
+                search_text=searched,
                 owner=source.owner,
                 priority=source.priority,
                 idempotency_key=idempotency_key,
                 selected_engine=selected_engine,
                 fallback_reason=fallback_reason,
+                folder_id=source.folder_id,
             )
-            replayed = await self.replay_of(transaction, new)
-            if replayed is not None:
-                return replayed, True
-            job = await self.insert(transaction, new, retry_of=job_id)
-            shared = dump([stage.value for stage in _reusable(view, from_stage)])
-            params = {
-                "job_id": job.job_id,
-                "source_id": job_id,
-                "names": shared,
-                "now": self._clock.now_ms(),
-            }
-            await transaction.run(sql.SHARE_INPUTS, params)
-            await transaction.run(sql.SHARE_STAGES, params)
-            await transaction.run(sql.SHARE_ARTIFACTS, params)
-            return job, False
+            return await self._repeat(transaction, new, view, from_stage, retry_of=job_id)
 
         return await self._db.write(body)
+
+    async def new_promotion(
+        self,
+        job_id: str,
+        *,
+        request: Mapping[str, Any],
+        from_stage: StageName,
+        engine_plan: tuple[str, ...],
+        inputs: Mapping[str, str] | None,
+        request_sha256: str,
+        idempotency_key: str | None = None,
+    ) -> tuple[JobRecord, bool]:
+        """A new job with a `request` like that of an ended one, sharing the files of the stages before `from_stage`.
+
+        Stages whose files are gone are redone. `inputs` None: those of the source. Returns the new job and whether an idempotency key replayed it. Raises
+        as `new_retry`.
+        """
+
+        async def body(transaction: Transaction) -> tuple[JobRecord, bool]:
+            source, view, searched = await _ended(transaction, job_id)
+            new = NewJob(
+                job_id=new_id("job"),
+                request=request,
+                request_sha256=request_sha256,
+                engine_plan=engine_plan,
+                seed=source.seed,
+                title=source.title,
+                search_text=searched,
+                owner=source.owner,
+                priority=source.priority,
+                idempotency_key=idempotency_key,
+                folder_id=source.folder_id,
+                promoted_from=job_id,
+                inputs=inputs or {},
+            )
+            return await self._repeat(transaction, new, view, from_stage, retry_of=None)
+
+        return await self._db.write(body)
+
+    async def _repeat(
+        self,
+        transaction: Transaction,
+        new: NewJob,
+        source: JobView,
+        from_stage: StageName | None,
+        *,
+        retry_of: str | None,
+    ) -> tuple[JobRecord, bool]:
+        """Write `new` with what it shares of `source`, unless its key made a job before."""
+        replayed = await self.replay_of(transaction, new)
+        if replayed is not None:
+            return replayed, True
+        job = await self.insert(transaction, new, retry_of=retry_of)
+        params = {
+            "job_id": job.job_id,
+            "source_id": source.job.job_id,
+            "names": dump([stage.value for stage in _reusable(source, from_stage)]),
+            "now": self._clock.now_ms(),
+        }
+        if not new.inputs:
+            await transaction.run(sql.SHARE_INPUTS, params)
+        await transaction.run(sql.SHARE_STAGES, params)
+        await transaction.run(sql.SHARE_ARTIFACTS, params)
+        return job, False
 
     async def reap_lost(self, current_boot: str) -> ReapReport:
         """Settle every job that an earlier boot left running.
@@ -214,6 +259,21 @@ class JobLifecycle(JobTables):
             return tuple(released)
 
         return await self._db.write(body)
+
+
+async def _ended(transaction: Transaction, job_id: str) -> tuple[JobRecord, JobView, str]:
+    """An ended job that can be repeated: its record, its view and what a search finds it by."""
+    row = await transaction.one(sql.VIEW, {"job_id": job_id})
+    if row is None:
+        raise job_not_found(job_id)
+    source = job_from_row(row)
+    if source.deleted_at is not None:
+        raise RequestError(ErrorCode.GONE, "The job was deleted and cannot be repeated.")
+    if not source.is_terminal:
+        raise RequestError(
+            ErrorCode.NOT_READY, "The job has not ended yet.", hint="Wait for its end or cancel it."
+        )
+    return source, view_from_row(row), row["search_text"]
 
 
 def _reusable(view: JobView, from_stage: StageName | None) -> list[StageName]:

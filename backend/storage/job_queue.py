@@ -1,4 +1,4 @@
-"""Who runs what, and when: enqueue, claim, pause, priority.
+"""Who runs what, and when: enqueue, claim, pause.
 
 Runs in the service process. A job that `enqueue` returned is durable (WAL with synchronous=FULL).
 """
@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from backend.models.codes import ErrorCode
-from backend.models.errors import FieldError, RequestError
 from backend.models.records import (
     ClaimedJob,
     EventType,
@@ -20,10 +18,8 @@ from backend.models.records import (
 from backend.storage import job_queue_sql as sql
 from backend.storage.db import Transaction
 from backend.storage.job_rows import append_event, dump, job_from_row, view_from_row
-from backend.storage.job_tables import JobTables, job_not_found, same_request
+from backend.storage.job_tables import JobTables, same_request
 from backend.storage.settings_kv import QUEUE_PAUSED, delete_flag, read_flag, write_flag
-
-MIN_PRIORITY, MAX_PRIORITY = -100, 100
 
 
 class JobQueue(JobTables):
@@ -86,30 +82,6 @@ class JobQueue(JobTables):
         """When the earliest delayed job becomes claimable (ms UTC); None when none is delayed."""
         row = await self._db.one(sql.NEXT_WAKE, {"now": self._clock.now_ms()})
         return None if row is None or row[0] is None else int(row[0])
-
-    async def set_priority(self, job_id: str, priority: int) -> JobRecord:
-        """Move a job; higher runs earlier. Raises `job_not_found`, `validation_failed`."""
-        if not MIN_PRIORITY <= priority <= MAX_PRIORITY:
-            message = f"Give a whole number from {MIN_PRIORITY} to {MAX_PRIORITY}."
-            raise RequestError(
-                ErrorCode.VALIDATION_FAILED, message, fields=(FieldError("priority", message),)
-            )
-
-        async def body(transaction: Transaction) -> JobRecord:
-            now = self._clock.now_ms()
-            params = {"job_id": job_id, "priority": priority, "now": now}
-            row = await transaction.one(sql.SET_PRIORITY, params)
-            if row is not None:
-                job = job_from_row(row)
-                await append_event(transaction, job, EventType.PRIORITY_CHANGED, now)
-                return job
-            if await transaction.one(sql.BY_ID, {"job_id": job_id}) is None:
-                raise job_not_found(job_id)
-            raise RequestError(
-                ErrorCode.VALIDATION_FAILED, "The job has ended; its priority has no meaning any more."
-            )
-
-        return await self._db.write(body)
 
     async def pause(self, reason: str) -> PauseState:
         """Hand out no more jobs until `resume`; running ones go on. Survives a restart."""

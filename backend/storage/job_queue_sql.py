@@ -10,16 +10,18 @@ FENCED = "job_id = :job_id AND attempt = :attempt AND lease_owner = :lease_owner
 INSERT_JOB = """
 INSERT INTO jobs (job_id, owner, title, search_text, priority, request_json, request_sha256, idempotency_key,
                   engine_plan_json, selected_engine, fallback_reason, seed, draft, notice_json, retry_of,
-                  batch_id, created_at, updated_at)
+                  batch_id, folder_id, promoted_from, created_at, updated_at)
 VALUES (:job_id, :owner, :title, :search_text, :priority, :request_json, :request_sha256, :idempotency_key,
         :engine_plan_json, :selected_engine, :fallback_reason, :seed, :draft, :notice_json, :retry_of,
-        :batch_id, :now, :now)
+        :batch_id, :folder_id, :promoted_from, :now, :now)
 RETURNING *
 """
 
 INSERT_STAGES = """
 INSERT INTO stages (job_id, name, position) SELECT :job_id, value, key FROM json_each(:names)
 """
+
+INSERT_VOICES = "INSERT INTO job_voices (voice_id, seq) SELECT DISTINCT value, :seq FROM json_each(:voices)"
 
 # A file that goes in this very moment is no input: the stage that misses it says so.
 INSERT_INPUTS = """
@@ -193,11 +195,6 @@ UPDATE jobs SET cancel_requested_at = :now, updated_at = :now
 WHERE job_id = :job_id AND state = 'running' AND cancel_requested_at IS NULL RETURNING *
 """
 
-SET_PRIORITY = """
-UPDATE jobs SET priority = :priority, updated_at = :now
-WHERE job_id = :job_id AND state IN ('queued','running') RETURNING *
-"""
-
 SOFT_DELETE = """
 UPDATE jobs SET deleted_at = :now, updated_at = :now, idempotency_key = NULL
 WHERE job_id = :job_id AND deleted_at IS NULL AND state IN ('succeeded','failed','cancelled') RETURNING *
@@ -275,19 +272,6 @@ LATEST_EVENT_ID = "SELECT COALESCE(MAX(event_id), 0) FROM job_events"
 BY_ID = "SELECT * FROM jobs WHERE job_id = :job_id"
 
 CANCEL_FLAG = "SELECT cancel_requested_at IS NOT NULL, state FROM jobs WHERE job_id = :job_id"
-
-_LIST_FILTER = """
-  AND deleted_at IS NULL
-  AND (:keys IS NULL OR state || '|' || (fallback_reason IS NOT NULL) || '|' || (cancel_requested_at IS NOT NULL)
-       IN (SELECT value FROM json_each(:keys)))
-  AND (:engine IS NULL OR selected_engine = :engine)
-  AND (:owner IS NULL OR owner = :owner)
-  AND (:batch IS NULL OR batch_id = :batch)
-  AND (:q IS NULL OR search_text LIKE :q ESCAPE '\\' OR title LIKE :q ESCAPE '\\' OR job_id = :exact)
-"""
-
-LIST_NEWEST_FIRST = f"SELECT * FROM jobs WHERE seq < :after {_LIST_FILTER} ORDER BY seq DESC LIMIT :limit"
-LIST_OLDEST_FIRST = f"SELECT * FROM jobs WHERE seq > :after {_LIST_FILTER} ORDER BY seq LIMIT :limit"
 
 COUNTS = """
 SELECT state, fallback_reason IS NOT NULL AS fell_back, cancel_requested_at IS NOT NULL AS cancelling,

@@ -102,6 +102,9 @@ def job_from_row(row: Row) -> JobRecord:
         finished_at=row["finished_at"],
         updated_at=row["updated_at"],
         deleted_at=row["deleted_at"],
+        starred=bool(row["starred"]),
+        folder_id=row["folder_id"],
+        promoted_from=row["promoted_from"],
     )
 
 

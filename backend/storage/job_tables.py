@@ -6,6 +6,8 @@ Runs in the service process. The helpers with a transaction argument are parts o
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
+from typing import Any
 
 from backend.models.codes import STAGE_ORDER, ErrorCode
 from backend.models.errors import RequestError
@@ -14,6 +16,7 @@ from backend.storage import job_queue_sql as sql
 from backend.storage.db import Database, Transaction
 from backend.storage.job_fence import CANCELLED_MESSAGE
 from backend.storage.job_rows import append_event, dump, dump_or_none, job_from_row
+from backend.storage.search_text import fold
 from backend.utils.clock import Clock
 
 # More waiting jobs than this is weeks of work on one PC; a runaway script is told so early.
@@ -33,7 +36,7 @@ def _insert_params(new: NewJob, *, retry_of: str | None, now: int) -> dict[str, 
         "job_id": new.job_id,
         "owner": new.owner,
         "title": new.title,
-        "search_text": new.search_text,
+        "search_text": fold(new.search_text),
         "priority": new.priority,
         "request_json": dump(dict(new.request)),
         "request_sha256": new.request_sha256,
@@ -46,8 +49,16 @@ def _insert_params(new: NewJob, *, retry_of: str | None, now: int) -> dict[str, 
         "notice_json": dump_or_none(dict(new.notice) if new.notice is not None else None),
         "retry_of": retry_of,
         "batch_id": new.batch_id,
+        "folder_id": new.folder_id,
+        "promoted_from": new.promoted_from,
         "now": now,
     }
+
+
+def _voices(request: Mapping[str, Any]) -> list[str]:
+    """The voices that speak, for `job_voices`."""
+    speakers = request.get("speakers") or [request]
+    return [speaker["voice_id"] for speaker in speakers if "voice_id" in speaker]
 
 
 class JobTables:
@@ -80,6 +91,8 @@ class JobTables:
             raise AssertionError("the job row was not written")
         names = dump([name.value for name in STAGE_ORDER])
         await transaction.run(sql.INSERT_STAGES, {"job_id": new.job_id, "names": names})
+        if voices := _voices(new.request):
+            await transaction.run(sql.INSERT_VOICES, {"seq": row["seq"], "voices": dump(voices)})
         if new.inputs:
             await transaction.run(sql.INSERT_INPUTS, {"job_id": new.job_id, "inputs": dump(dict(new.inputs))})
         job = job_from_row(row)

@@ -1,30 +1,27 @@
 """Jobs as the rest of the service reads them, and the one object that offers all verbs of the queue.
 
 Runs in the service process. Reads go to the read-only connections, one statement each; the verbs live
-in `job_queue.py` (who runs what), `job_transitions.py` and `job_endings.py` (what a running job may do) and
+in `job_listing.py` (lists), `job_library.py` (title, star, folder, priority), `job_queue.py` (who runs what),
+`job_transitions.py` and `job_endings.py` (what a running job may do) and
 `job_lifecycle.py` (what users and the start-up sweep do).
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable
-
 from backend.models.codes import JobState, JobStatus
 from backend.models.records import (
     EventRecord,
-    JobPage,
     JobRecord,
     JobView,
     public_status,
-    stored_keys,
 )
 from backend.storage import job_queue_sql as sql
-from backend.storage.cursors import MAX_PAGE, Order, make_cursor, read_cursor
 from backend.storage.job_endings import JobEndings
+from backend.storage.job_library import JobLibrary
 from backend.storage.job_lifecycle import JobLifecycle
+from backend.storage.job_listing import JobListing
 from backend.storage.job_queue import JobQueue
-from backend.storage.job_rows import dump, event_from_row, job_from_row, view_from_row
+from backend.storage.job_rows import event_from_row, job_from_row, view_from_row
 from backend.storage.job_tables import JobTables, job_not_found
 from backend.storage.job_transitions import JobTransitions
 
@@ -52,42 +49,6 @@ class JobReads(JobTables):
         if row is None:
             raise job_not_found(job_id)
         return view_from_row(row)
-
-    async def list_page(
-        self,
-        *,
-        statuses: Iterable[JobStatus] | None = None,
-        engine: str | None = None,
-        batch_id: str | None = None,
-        q: str | None = None,
-        owner: str | None = None,
-        order: Order = "desc",
-        limit: int = 20,
-        cursor: str | None = None,
-    ) -> JobPage:
-        """One page of jobs that are not deleted, newest first unless `order` is "asc".
-
-        `q` is a part of the title or script (case is ignored for ASCII) or a whole job id. A cursor
-        belongs to the order it was made for. Raises `validation_failed` for a cursor we did not make.
-        """
-        limit = max(1, min(limit, MAX_PAGE))
-        rows = await self._db.all(
-            sql.LIST_NEWEST_FIRST if order == "desc" else sql.LIST_OLDEST_FIRST,
-            {
-                "after": read_cursor(cursor, order),
-                "keys": None if statuses is None else dump(stored_keys(statuses)),
-                "engine": engine,
-                "batch": batch_id,
-                "owner": owner,
-                "q": f"%{_escape_like(q)}%" if q else None,
-                "exact": q,
-                "limit": limit + 1,
-            },
-        )
-        # A hundred of the longest scripts take a tenth of a second to parse: not on the loop.
-        jobs = await asyncio.to_thread(lambda: tuple(job_from_row(row) for row in rows[:limit]))
-        more = len(rows) > limit
-        return JobPage(jobs=jobs, next_cursor=make_cursor(jobs[-1].seq, order) if more else None)
 
     async def queue_positions(self) -> dict[str, int]:
         """Job id to place in the queue (1 is next), for all that wait."""
@@ -131,9 +92,5 @@ class JobReads(JobTables):
         return int(row[0]) if row else 0
 
 
-class JobStore(JobReads, JobQueue, JobTransitions, JobEndings, JobLifecycle):
+class JobStore(JobReads, JobListing, JobLibrary, JobQueue, JobTransitions, JobEndings, JobLifecycle):
     """All verbs on jobs. Every write of a running job carries its `Fence`."""
-
-
-def _escape_like(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

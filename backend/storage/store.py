@@ -16,7 +16,9 @@ from backend.storage.blobs import BlobStore
 from backend.storage.checkpoints import Checkpoints
 from backend.storage.db import Database, EventHook, check_sqlite_version
 from backend.storage.dictionary import DictionaryRepository
+from backend.storage.drafts import DraftsRepository
 from backend.storage.files import FilesRepository
+from backend.storage.folders import FoldersRepository
 from backend.storage.job_tables import MAX_QUEUED
 from backend.storage.jobs import JobStore
 from backend.storage.migrations import MIGRATIONS
@@ -46,6 +48,8 @@ class Store:
     settings: SettingsRepository
     retention: RetentionRepository
     dictionary: DictionaryRepository
+    folders: FoldersRepository
+    drafts: DraftsRepository
     run_times: RunTimesRepository
     blobs: BlobStore
     checkpoints: Checkpoints
@@ -80,6 +84,8 @@ async def open_store(
         settings=SettingsRepository(db, clock),
         retention=RetentionRepository(db, clock),
         dictionary=DictionaryRepository(db, clock),
+        folders=FoldersRepository(db, clock),
+        drafts=DraftsRepository(db, clock),
         run_times=RunTimesRepository(db, clock),
         blobs=BlobStore(layout.data),
         checkpoints=Checkpoints(layout.checkpoints),

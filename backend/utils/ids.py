@@ -6,9 +6,9 @@ import re
 import secrets
 from typing import Literal
 
-IdPrefix = Literal["job", "voice", "avatar", "file", "batch", "key", "hook"]
+IdPrefix = Literal["job", "voice", "avatar", "file", "batch", "key", "hook", "fld"]
 
-ID_PATTERN = re.compile(r"^(job|voice|avatar|file|batch|key|hook)_[a-z0-9]{8,32}$")
+ID_PATTERN = re.compile(r"^(job|voice|avatar|file|batch|key|hook|fld)_[a-z0-9]{8,32}$")
 
 # 16 characters of base 36 are 82 bits: no collision and no guessing at any size we serve.
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"

@@ -8,6 +8,7 @@ from backend.storage.migrations import (
     m0003_dictionary,
     m0004_voices,
     m0005_run_times,
+    m0006_library,
 )
 from backend.storage.migrations.runner import Migration
 
@@ -18,4 +19,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     m0003_dictionary.upgrade,
     m0004_voices.upgrade,
     m0005_run_times.upgrade,
+    m0006_library.upgrade,
 )

@@ -9,6 +9,7 @@ import pytest
 
 from backend.models.codes import ErrorCode, JobStatus
 from backend.models.errors import RequestError, UnknownId
+from backend.models.library_records import JobFilter
 from backend.storage.store import Store
 from backend.utils.ids import new_id
 from tests.unit.storage.kit import BOOT, claim, complete, new_job, open_test_store, run_to_success, succeed
@@ -118,7 +119,7 @@ async def test_batches_are_paged_newest_first(store: Store) -> None:
 async def test_jobs_are_listed_by_batch(store: Store) -> None:
     batch, _ = await make(store, 2)
     await make(store, 1)
-    page = await store.jobs.list_page(batch_id=batch.batch_id, order="asc")
+    page = await store.jobs.list_page(JobFilter(batch_id=batch.batch_id), order="asc")
     assert tuple(job.job_id for job in page.jobs) == batch.job_ids
 
 

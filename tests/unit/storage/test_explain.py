@@ -6,7 +6,17 @@ import sqlite3
 
 import pytest
 
-from backend.storage import batches, files, job_queue_sql, retention, run_times, voices, webhooks
+from backend.storage import (
+    batches,
+    files,
+    folders,
+    job_listing,
+    job_queue_sql,
+    retention,
+    run_times,
+    voices,
+    webhooks,
+)
 from backend.storage.migrations import MIGRATIONS
 from backend.storage.migrations.runner import migrate
 
@@ -43,7 +53,7 @@ def history(tmp_path_factory: pytest.TempPathFactory):
 PARAMS = {
     "lease_owner": "b", "lease_ms": 1, "now": 1, "engines": None, "job_id": "job_00000001", "attempt": 1,
     "owner": "", "key": "k", "last_id": 1, "limit": 10, "boot": "b", "after": 100, "keys": None, "engine": None,
-    "batch": None, "q": None, "exact": None, "percent": 1.0, "stage": None, "message": None, "eta_s": None, "expires": 1,
+    "batch": None, "q": "x", "starred": 1, "draft": None, "folder": "", "voice": None, "folder_id": "fld_00000000", "percent": 1.0, "stage": None, "message": None, "eta_s": None, "expires": 1,
     "before": 1, "file_ids": "[]", "keep": 10, "key_before": 1, "names": '["silent.mp4"]', "batch_id": "batch_1",
     "batch_ids": "[]", "besides": "[]", "hook_id": "hook_1", "type": "job.failed", "most_tries": 3,
     "model": "", "resolution": "512p", "gpu": "", "kept": 20,
@@ -66,8 +76,11 @@ HOT = {
         job_queue_sql.EVENTS_OF_JOB_SINCE,
         ["job_events_of_job (job_id=? AND event_id>?)"],
     ),
-    "LIST_NEWEST_FIRST": (job_queue_sql.LIST_NEWEST_FIRST, ["USING INTEGER PRIMARY KEY (rowid<?)"]),
-    "LIST_OLDEST_FIRST": (job_queue_sql.LIST_OLDEST_FIRST, ["USING INTEGER PRIMARY KEY (rowid>?)"]),
+    "LIST_NEWEST_FIRST": (job_listing.PAGES[False, "desc"], ["COVERING INDEX jobs_listed", "(rowid=?)"]),
+    "LIST_OLDEST_FIRST": (job_listing.PAGES[False, "asc"], ["COVERING INDEX jobs_listed", "(rowid=?)"]),
+    "SEARCH": (job_listing.PAGES[True, "desc"], ["USING INDEX jobs_listed", "(rowid=?)"]),
+    "ALL_FOLDERS": (folders.ALL_FOLDERS, ["jobs_folder"]),
+    "TAKE_OUT": (folders.TAKE_OUT, ["jobs_folder"]),
     "VIEW": (job_queue_sql.VIEW, ["attempts_of_job", "sqlite_autoindex_jobs_1"]),
     "LIST_OF_BATCH": (batches.JOBS, ["jobs_batch"]),
     "TALLY": (batches.TALLY, ["jobs_batch"]),
@@ -121,6 +134,7 @@ def test_hot_sql_uses_its_index_and_scans_no_table(history: sqlite3.Connection, 
         "d",
         "webhook_deliveries",
         "run_times",
+        "l",
     }
     tables -= {line.split()[1] for line in plan if line.startswith("CO-ROUTINE")}
     scans = [

@@ -6,6 +6,7 @@ import pytest
 
 from backend.models.codes import ErrorCode, JobStatus
 from backend.models.errors import RequestError
+from backend.models.library_records import JobChange, JobFilter
 from backend.storage.store import Store
 from tests.unit.storage.kit import claim, enqueue, fall_back, run_to_success
 
@@ -73,16 +74,18 @@ async def test_every_status_can_be_listed_and_is_counted(store: Store) -> None:
     expected[JobStatus.QUEUED] = await enqueue(store)
     assert set(expected) == set(JobStatus)
     for status, job in expected.items():
-        page = await store.jobs.list_page(statuses=[status])
+        page = await store.jobs.list_page(JobFilter(statuses=(status,)))
         assert [(item.job_id, item.status) for item in page.jobs] == [(job.job_id, status)]
     assert await store.jobs.counts() == dict.fromkeys(JobStatus, 1)
-    assert len((await store.jobs.list_page(statuses=[JobStatus.FAILED, JobStatus.QUEUED])).jobs) == 2
-    assert (await store.jobs.list_page(statuses=[])).jobs == ()
+    assert (
+        len((await store.jobs.list_page(JobFilter(statuses=(JobStatus.FAILED, JobStatus.QUEUED)))).jobs) == 2
+    )
+    assert (await store.jobs.list_page(JobFilter(statuses=()))).jobs == ()
 
 
 async def test_a_search_takes_every_character_literally(store: Store) -> None:
     percent = await enqueue(store, title="100% sure", search_text="100% sure\nhello_world")
-    other = await enqueue(store, title="100 sure", search_text="hello world")
+    other = await enqueue(store, title="100 sure", search_text="100 sure\nhello world")
     for q, wanted in {
         "100%": [percent],
         "o_w": [percent],
@@ -91,15 +94,15 @@ async def test_a_search_takes_every_character_literally(store: Store) -> None:
         "'; DROP TABLE jobs; --": [],
         "\\": [],
     }.items():
-        page = await store.jobs.list_page(q=q)
+        page = await store.jobs.list_page(JobFilter(q=q))
         assert [job.job_id for job in page.jobs] == [job.job_id for job in wanted], q
 
 
 async def test_lists_can_be_limited_to_an_engine_or_an_owner_and_hide_deleted_jobs(store: Store) -> None:
     a = await enqueue(store, engine_plan=("draft",), owner="x")
     b = await enqueue(store, engine_plan=("wan2gp",), owner="y")
-    assert [job.job_id for job in (await store.jobs.list_page(engine="draft")).jobs] == [a.job_id]
-    assert [job.job_id for job in (await store.jobs.list_page(owner="y")).jobs] == [b.job_id]
+    assert [job.job_id for job in (await store.jobs.list_page(JobFilter(engine="draft"))).jobs] == [a.job_id]
+    assert [job.job_id for job in (await store.jobs.list_page(JobFilter(owner="y"))).jobs] == [b.job_id]
     await store.jobs.delete(a.job_id)
     assert [job.job_id for job in (await store.jobs.list_page()).jobs] == [b.job_id]
     assert sum((await store.jobs.counts()).values()) == 1
@@ -113,7 +116,7 @@ async def test_an_unknown_job_is_named_as_such_by_every_verb(store: Store) -> No
         store.jobs.request_cancel("job_00000000"),
         store.jobs.delete("job_00000000"),
         store.jobs.new_retry("job_00000000"),
-        store.jobs.set_priority("job_00000000", 1),
+        store.jobs.change("job_00000000", JobChange(priority=1)),
     ]
     for verb in verbs:
         with pytest.raises(RequestError) as caught:

@@ -9,6 +9,7 @@ import pytest
 
 from backend.models.codes import STAGE_ORDER, ErrorCode, JobState, JobStatus, StageName, StageState
 from backend.models.errors import RequestError
+from backend.models.library_records import JobChange
 from backend.models.records import AttemptOutcome
 from backend.storage.store import Store
 from backend.utils.clock import ManualClock
@@ -54,7 +55,7 @@ async def test_a_higher_priority_is_served_before_everything_else(store: Store) 
     plain = await enqueue(store)
     urgent = await enqueue(store, priority=5, owner="b")
     late = await enqueue(store)
-    await store.jobs.set_priority(late.job_id, 9)
+    await store.jobs.change(late.job_id, JobChange(priority=9))
     order = [(await claim(store)).job.job_id for _ in range(3)]
     assert order == [late.job_id, urgent.job_id, plain.job_id]
 
@@ -63,7 +64,7 @@ async def test_a_higher_priority_is_served_before_everything_else(store: Store) 
 async def test_a_priority_out_of_range_is_refused(store: Store, priority: int) -> None:
     job = await enqueue(store)
     with pytest.raises(RequestError) as caught:
-        await store.jobs.set_priority(job.job_id, priority)
+        await store.jobs.change(job.job_id, JobChange(priority=priority))
     assert caught.value.code is ErrorCode.VALIDATION_FAILED
 
 
@@ -71,7 +72,7 @@ async def test_the_priority_of_an_ended_job_cannot_be_changed(store: Store) -> N
     job = await enqueue(store)
     await store.jobs.request_cancel(job.job_id)
     with pytest.raises(RequestError) as caught:
-        await store.jobs.set_priority(job.job_id, 1)
+        await store.jobs.change(job.job_id, JobChange(priority=1))
     assert caught.value.code is ErrorCode.VALIDATION_FAILED
 
 

@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from backend.models.codes import STAGE_ORDER, ErrorCode, JobState, StageName
 from backend.models.errors import RequestError, StaleAttempt
+from backend.models.library_records import JobChange
 from backend.models.records import TERMINAL_EVENTS, EventType, Fence
 from backend.storage.job_lifecycle import MAX_LOSSES
 from backend.storage.store import Store
@@ -139,7 +140,7 @@ class QueueMachine(RuleBasedStateMachine):
     def set_priority(self, pick: int, priority: int) -> None:
         job = self.jobs[pick % len(self.jobs)]
         try:
-            changed = self.do(self.verbs.set_priority(job.job_id, priority))
+            changed = self.do(self.verbs.change(job.job_id, JobChange(priority=priority)))
         except RequestError as error:
             assert error.code is ErrorCode.VALIDATION_FAILED
             assert job.is_terminal

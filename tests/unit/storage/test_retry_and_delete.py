@@ -156,3 +156,44 @@ async def test_inputs_that_only_a_retry_would_need_are_spared_until_the_job_is_d
     await store.jobs.delete(job.job_id)
     await store.jobs.delete(retry.job_id)
     assert len(await store.files.collectable(before_ms=2**62)) == 1
+
+
+async def test_a_promotion_shares_what_is_before_its_first_stage_and_asks_for_something_else(
+    store: Store,
+) -> None:
+    await enqueue(store, title="t", search_text="t\nscript")
+    source = await run_to_success(store)
+    final, replayed = await store.jobs.new_promotion(
+        source.job_id,
+        request={**source.request, "preferred_engine": "wan2gp"},
+        from_stage=StageName.VIDEO,
+        engine_plan=("wan2gp",),
+        inputs=None,
+        request_sha256="b" * 64,
+        idempotency_key="k",
+    )
+    assert not replayed
+    assert (final.promoted_from, final.retry_of, final.seed) == (source.job_id, None, source.seed)
+    assert final.request["preferred_engine"] == "wan2gp"
+    claimed = await claim(store)
+    done = [stage.name for stage in claimed.view.stages if stage.state is StageState.COMPLETED]
+    assert done == [StageName.SCRIPT, StageName.SPEECH]
+    assert len((await store.jobs.delete(source.job_id)).files) == 2, "the shared files stay"
+    await complete(store, claimed, [StageName.VIDEO])
+    assert (await succeed(store, claimed)).status is JobStatus.COMPLETED
+
+
+async def test_a_promotion_makes_again_what_was_given_up_for_space(store: Store) -> None:
+    await enqueue(store)
+    source = await run_to_success(store)
+    await store.retention.release(["speech.bin"])
+    final, _ = await store.jobs.new_promotion(
+        source.job_id,
+        request=source.request,
+        from_stage=StageName.VIDEO,
+        engine_plan=("wan2gp",),
+        inputs=None,
+        request_sha256="b" * 64,
+    )
+    view = await store.jobs.get_view(final.job_id)
+    assert [s.name for s in view.stages if s.state is StageState.COMPLETED] == [StageName.SCRIPT]

@@ -1,0 +1,135 @@
+"""Making a video again: what it was made of, and the final video of a draft. Runs in the service process.
+
+In: a job that is there. Out: a request that would make it again, or a new job that begins where the draft's speech
+ends, with an engine that needs a GPU.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping
+
+from backend.models.codes import ErrorCode, JobStatus, StageName
+from backend.models.errors import RequestError
+from backend.models.job import JobCreate, JobCreated, Preset, PromoteRequest
+from backend.models.records import JobView
+from backend.services.engine_router import AUTO, AUTO_ORDER, DRAFT_ENGINES, EngineRouter
+from backend.services.job_service import JobService
+from backend.services.voice_service import VoiceService
+from backend.storage.store import Store
+
+# What somebody means who asks for a final video, in the words of the engine that has presets.
+PRESET_OF: dict[str, Preset] = {"fast": "fast", "best": "quality"}
+# The picture is always an input, and no part of the voice.
+_PORTRAIT_ROLE = "portrait"
+
+
+class JobRepeats:
+    """`use these settings again`, and `make the final video`."""
+
+    def __init__(self, *, store: Store, jobs: JobService, router: EngineRouter, voices: VoiceService) -> None:
+        self._store = store
+        self._jobs = jobs
+        self._router = router
+        self._voices = voices
+
+    async def request_of(self, job_id: str) -> JobCreate:
+        """The request of a job, with its seed and its title of today, without its webhook.
+
+        A webhook's address may hold a secret, and whoever makes the video again need not be who gave it.
+        """
+        job = (await self._jobs.live(job_id)).job
+        request = JobCreate.model_validate(dict(job.request))
+        return request.model_copy(update={"webhook": None, "seed": job.seed, "title": job.title})
+
+    async def promote(
+        self, job_id: str, order: PromoteRequest, *, idempotency_key: str | None = None
+    ) -> tuple[JobCreated, bool]:
+        """A final video of a completed job; returns it and whether an idempotency key replayed an earlier one.
+
+        The speech is taken over when the voice is still what it was. Raises `not_ready` for a job that has made no
+        video, `engine_not_installed`, `validation_failed` for an engine that cannot make a final video.
+        """
+        sha256 = _sha256(job_id, order)
+        if idempotency_key is not None:
+            earlier = await self._store.jobs.replay(idempotency_key, sha256)
+            if earlier is not None:
+                return await self._jobs.created(earlier), True
+        stored = await self._jobs.live(job_id)
+        if stored.job.status is not JobStatus.COMPLETED:
+            raise RequestError(
+                ErrorCode.NOT_READY,
+                "The job has made no video yet." if not stored.job.is_terminal else "The job made no video.",
+                hint="Wait until it is completed." if not stored.job.is_terminal else "Retry it instead.",
+            )
+        request = JobCreate.model_validate(dict(stored.job.request))
+        engines = await asyncio.to_thread(self._engines, order.engine, request.fallback.allow)
+        body = {
+            **stored.job.request,
+            "title": stored.job.title,
+            "preferred_engine": engines[0],
+            "preset": order.preset or PRESET_OF[order.quality],
+        }
+        from_stage, inputs = await self._begin(stored, request)
+        record, replayed = await self._store.jobs.new_promotion(
+            job_id,
+            request=body,
+            from_stage=from_stage,
+            inputs=inputs,
+            engine_plan=engines,
+            request_sha256=sha256,
+            idempotency_key=idempotency_key,
+        )
+        return await self._jobs.created(record), replayed
+
+    def _engines(self, named: str | None, allow_fallback: bool) -> tuple[str, ...]:
+        """Installed engines that make final videos, in the order they may be tried."""
+        wanted = AUTO_ORDER if named in {None, AUTO} else self._router.plan(str(named)).engines
+        final = tuple(name for name in wanted if name not in DRAFT_ENGINES)
+        if not final:
+            raise RequestError(
+                ErrorCode.VALIDATION_FAILED,
+                f"The engine {named} makes drafts.",
+                hint="Leave `engine` out, or name one that makes final videos.",
+            )
+        ready = []
+        for name in final:
+            adapter = self._router.adapter(name)
+            if adapter is not None and adapter.readiness().is_installed:
+                ready.append(name)
+        if not ready:
+            adapter = self._router.adapter(final[0])
+            readiness = adapter.readiness() if adapter else None
+            raise RequestError(
+                ErrorCode.ENGINE_NOT_INSTALLED,
+                (readiness.reason if readiness and named else None)
+                or "No engine that makes final videos is installed.",
+                hint=(readiness.fix if readiness else None) or "Install one: GET /api/engines lists them.",
+            )
+        return tuple(ready) if allow_fallback else tuple(ready[:1])
+
+    async def _begin(self, stored: JobView, request: JobCreate) -> tuple[StageName, Mapping[str, str] | None]:
+        """Where the new job begins, and its inputs, None for those of the draft.
+
+        At the picture, unless a voice was enrolled or refined anew since: then that is to be heard.
+        """
+        spoken_with = {role: file.file_id for role, file in stored.inputs.items() if role != _PORTRAIT_ROLE}
+        try:
+            now = await self._voices.inputs_of(request.voice_ids)
+        except RequestError as error:
+            if error.code is not ErrorCode.VOICE_NOT_FOUND:
+                raise
+            # Deleted since: what it said is all there is.
+            return StageName.VIDEO, None
+        if now == spoken_with:
+            return StageName.VIDEO, None
+        portrait = stored.inputs.get(_PORTRAIT_ROLE)
+        return StageName.SPEECH, {**now, **({_PORTRAIT_ROLE: portrait.file_id} if portrait else {})}
+
+
+def _sha256(job_id: str, order: PromoteRequest) -> str:
+    """What a promotion under an idempotency key asked for; a key of a promotion is none of another request."""
+    text = json.dumps(["promote", job_id, order.quality, order.engine, order.preset])
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,32 @@
+"""What concerns the library of videos and unfinished work, wired. Runs in the service process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backend.services.draft_service import DraftService
+from backend.services.engine_router import EngineRouter
+from backend.services.folder_service import FolderService
+from backend.services.job_repeats import JobRepeats
+from backend.services.job_service import JobService
+from backend.services.voice_service import VoiceService
+from backend.storage.store import Store
+
+
+@dataclass(frozen=True)
+class LibraryServices:
+    """Folders, drafts, and what is done with videos that are there."""
+
+    folders: FolderService
+    drafts: DraftService
+    repeats: JobRepeats
+
+
+def wire_library(
+    store: Store, *, jobs: JobService, router: EngineRouter, voices: VoiceService
+) -> LibraryServices:
+    return LibraryServices(
+        folders=FolderService(store.folders),
+        drafts=DraftService(store.drafts),
+        repeats=JobRepeats(store=store, jobs=jobs, router=router, voices=voices),
+    )
