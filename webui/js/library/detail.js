@@ -160,7 +160,11 @@ export class Detail {
   /** @param {Job} job */
   #fillTools(job) {
     const focused = this.#tools.contains(document.activeElement) ? document.activeElement?.getAttribute("data-tool") : null;
-    const move = folderChoice((id) => void this.#change({ folder_id: id }).then(() => folders.load()), job.folder_id ?? null, "detail-folder");
+    const move = folderChoice({
+      id: "detail-folder",
+      current: job.folder_id ?? null,
+      move: (id) => void this.#change({ folder_id: id }).then(() => folders.load()),
+    });
     move.dataset.tool = "folder";
     fill(
       this.#tools,

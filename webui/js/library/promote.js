@@ -60,11 +60,11 @@ export function openPromote(job) {
       h("p", { class: "quiet", t: "lib.promote_intro" }),
       h(
         "div",
-        { class: "promote-choices", role: "radiogroup", tLabel: "lib.promote_quality" },
+        { class: "choice-cards", role: "radiogroup", tLabel: "lib.promote_quality" },
         ...QUALITIES.map(([value, key, note]) =>
           h(
             "label",
-            { class: "promote-choice" },
+            { class: "choice-card" },
             h("input", { type: "radio", name, value, checked: value === quality, onchange: () => (quality = value) }),
             h("span", {}, h("strong", { t: key }), h("span", { class: "quiet", t: note })),
           ),

@@ -60,7 +60,7 @@ export class SelectionBar {
   #mover(chosen) {
     const same = chosen.every((job) => (job.folder_id ?? null) === (chosen[0].folder_id ?? null));
     const move = (/** @type {string|null} */ id) => void this.#each(chosen, (job) => this.#change(job, { folder_id: id })).then(() => folders.load());
-    const select = folderChoice(move, same ? (chosen[0].folder_id ?? null) : null, "move-to");
+    const select = folderChoice({ id: "move-to", current: same ? (chosen[0].folder_id ?? null) : null, move });
     select.dataset.tool = "move";
     select.prepend(h("option", { value: "…", disabled: true, t: "lib.move" }));
     if (!same || !chosen[0].folder_id) select.value = "…";

@@ -109,8 +109,11 @@ export function newFolder(done) {
   askName({ title: "lib.folder_new", label: "lib.folder_name", action: "lib.folder_create", maxlength: MOST_NAME_CHARS }, async (name) => done(await folders.create(name)));
 }
 
-/** A choice of folders that moves something. @param {(id: string|null) => void} move @param {string|null} current @param {string} id  of the element */
-export function folderChoice(move, current, id) {
+/**
+ * A choice of folders that moves something.
+ * @param {{id: string, current: string|null, move: (folderId: string|null) => void}} options  `id` of the element
+ */
+export function folderChoice({ id, current, move }) {
   const NEW = "+";
   const select = h("select", { id, class: "input folder-choice" });
   const build = () => {
