@@ -57,7 +57,7 @@ def _install(
     if engine.refuses_others and arguments.torch is None:
         _refuse_cards(engine, graphics)
     gpu = _chosen_gpu(graphics, arguments.gpu)
-    torch = _chosen_torch(engine, gpu, arguments.torch)
+    torch = _chosen_torch(engine, graphics, gpu, arguments.torch)
     sources = configured(root)
     if arguments.fastest_mirrors:
         sources = _fastest(sources, measure, console)
@@ -85,7 +85,7 @@ def _install(
 
 
 def _refuse_machine(engine: EngineDefinition) -> None:
-    if engine.refuses_others and sys.platform == "darwin":
+    if engine.refuses_macos and sys.platform == "darwin":
         raise LauncherError(
             Exit.GPU_UNSUPPORTED,
             f"{engine.title} is not installed on macOS: it needs an NVIDIA GPU.",
@@ -125,12 +125,14 @@ def _chosen_gpu(graphics: Graphics, index: int | None) -> Gpu | None:
     )
 
 
-def _chosen_torch(engine: EngineDefinition, gpu: Gpu | None, text: str | None) -> TorchBuild | None:
+def _chosen_torch(
+    engine: EngineDefinition, graphics: Graphics, gpu: Gpu | None, text: str | None
+) -> TorchBuild | None:
     """The build for this machine; None when there is no GPU to choose for. Raises LauncherError."""
     if text is not None:
-        return torch_builds.asked(text)
+        return torch_builds.asked(text, engine.torch_packages, engine.oldest_torch)
     if gpu is None:
-        return None
+        return torch_builds.for_processor(_why_processor(graphics)) if engine.runs_without_card else None
     if gpu.capability < engine.min_capability:
         needed = ".".join(map(str, engine.min_capability))
         raise LauncherError(
@@ -140,6 +142,13 @@ def _chosen_torch(engine: EngineDefinition, gpu: Gpu | None, text: str | None) -
             fix_zh="请使用其他引擎；也可加 --torch 2.7.1+cu126 强制安装，但不保证可用。",
         )
     return torch_builds.choose(gpu)
+
+
+def _why_processor(graphics: Graphics) -> str:
+    """Why PyTorch for the processor is taken, as it stands in the plan."""
+    seen = f", but {' and '.join(graphics.others)}" if graphics.others else ""
+    trouble = f" (nvidia-smi: {graphics.trouble})" if graphics.trouble else ""
+    return f"no NVIDIA GPU was found{seen}{trouble}"
 
 
 def _fastest(sources: Sources, measure: Measure, console: Console) -> Sources:

@@ -44,10 +44,12 @@ class EngineDefinition:
     `pythons`: minor versions, the best one first. `lock`: file in installer/locks, installed without its PyTorch;
     `source_lock`: the same for packages that are published as source only. `torch_packages`: what is installed from
     PyTorch's own index; `imports`: modules that the self-test imports. `min_capability`: of the GPU; `memory_mib`:
-    of the GPU, less is warned of. `disk_mib`: free space that the installation needs while it runs; `weights_gb`: what
-    its usual weights take afterwards, told and not asked for. `model_id`: of the weights, in assets/catalogue.
+    of the GPU, less is warned of. `disk_mib`: free space that the installation needs while it runs, `disk_cpu_mib` with
+    PyTorch for the processor; `weights_gb`: what its usual weights take afterwards, told and not asked for.
+    `model_id`: of the weights, in assets/catalogue; `more_models`: of those that some of its choices need besides.
     `needs_headers`: on Linux its Python must come with C headers, as the one that the installer fetches does.
-    `refuses_others`: on a machine with another maker's card alone, and on macOS, nothing is installed.
+    `refuses_others`: on a machine with another maker's card alone nothing is installed; `refuses_macos`: nor on macOS.
+    `runs_without_card`: without a card it is installed and tested on the processor. `oldest_torch`: of PyTorch.
     """
 
     name: str
@@ -71,6 +73,11 @@ class EngineDefinition:
     packages_mib: int = 250
     needs_headers: bool = False
     refuses_others: bool = False
+    refuses_macos: bool = False
+    runs_without_card: bool = False
+    disk_cpu_mib: int | None = None
+    more_models: tuple[tuple[str, str], ...] = ()
+    oldest_torch: tuple[int, int] = (2, 5)
 
     @property
     def lock_file(self) -> Path:
@@ -146,6 +153,41 @@ WAN2GP = EngineDefinition(
     # Triton, which comes with PyTorch, builds its kernels against them; a distribution's Python often has none.
     needs_headers=True,
     refuses_others=True,
+    refuses_macos=True,
 )
 
-ENGINES: Mapping[str, EngineDefinition] = {engine.name: engine for engine in (VOXCPM, WAN2GP)}
+INFINITETALK = EngineDefinition(
+    name="infinitetalk",
+    title="InfiniteTalk (All-in-one's own, on diffusers)",
+    core_folder="infinitetalk_core",
+    steps=("uv", "python", "environment", "torch", "packages", "self-test", "film"),
+    # transformers 5 and diffusers want 3.11 or newer; the tests run on 3.11.
+    pythons=("3.11", "3.12"),
+    lock="infinitetalk.lock",
+    torch_packages=("torch",),
+    imports=("diffusers", "transformers", "torchao", "peft", "gguf", "accelerate", "imageio_ffmpeg"),
+    min_capability=(7, 5),
+    why_capability="builds of PyTorch since 2.8 have no code for it, and its 16-bit arithmetic is too slow",
+    # A card sold with 8 GB: the weights are streamed through it (workers/infinitetalk/memory.py).
+    memory_mib=8_000,
+    # Wheels and their unpacked contents side by side, as VoxCPM2's.
+    disk_mib=13_000,
+    licence="Apache-2.0",
+    home="https://github.com/MeiGen-AI/InfiniteTalk",
+    model_id="infinitetalk-single",
+    more_models=(
+        ("infinitetalk-fusionx", "the preset balanced"),
+        ("infinitetalk-multi", "two speakers"),
+    ),
+    weights_gb=28,
+    packages_mib=130,
+    # Triton builds its kernels against them when a model is compiled.
+    needs_headers=True,
+    refuses_macos=True,
+    runs_without_card=True,
+    disk_cpu_mib=3_000,
+    # What reading a checkpoint safely needs (CVE-2025-32434), and diffusers' attention backends.
+    oldest_torch=(2, 6),
+)
+
+ENGINES: Mapping[str, EngineDefinition] = {engine.name: engine for engine in (VOXCPM, WAN2GP, INFINITETALK)}

@@ -20,6 +20,7 @@ from installer.state import InstallState, begun, finished, read_state, write_sta
 from installer.step import Step, no_gpu
 from installer.steps import steps_of
 from installer.steps_source import source_line
+from installer.torch_builds import CPU
 from launcher.errors import Exit, LauncherError
 
 _MIB = 1 << 20
@@ -66,8 +67,15 @@ def make_plan(context: Context, *, repair: bool = False) -> Plan:
         )
         planned.append(PlannedStep(step, before, is_done))
     downloads = sum(p.step.about_mib(context) for p in planned if not p.is_done)
-    needs = context.engine.disk_mib if downloads > _SMALL_MIB else _SMALL_MIB
+    needs = _disk_mib(context) if downloads > _SMALL_MIB else _SMALL_MIB
     return Plan(context, tuple(planned), needs, _free_mib(context.core))
+
+
+def _disk_mib(context: Context) -> int:
+    engine = context.engine
+    if engine.disk_cpu_mib is not None and context.torch is not None and context.torch.cuda == CPU:
+        return engine.disk_cpu_mib
+    return engine.disk_mib
 
 
 def _fingerprint(step: Step, context: Context, before: str) -> str:
@@ -90,9 +98,9 @@ def lines(plan: Plan) -> list[str]:
         text.append(f"PyTorch {context.torch.label}: {context.torch.reason}")
         if context.torch.warning:
             text.append(f"  note: {context.torch.warning}")
-    short = _memory_note(context)
-    if short:
-        text.append(f"  note: {short}")
+    for note in (_memory_note(context), _processor_note(context)):
+        if note:
+            text.append(f"  note: {note}")
     sources = context.sources
     text.append(
         "from "
@@ -114,12 +122,15 @@ def lines(plan: Plan) -> list[str]:
 
 def _is_stopped(step: Step, context: Context) -> bool:
     """Whether this step cannot be done on this machine as it is."""
-    return (step.needs_torch and context.torch is None) or (step.needs_card and context.gpu is None)
+    needs_card = step.needs_card and not context.engine.runs_without_card
+    return (step.needs_torch and context.torch is None) or (needs_card and context.gpu is None)
 
 
 def _weights(engine: EngineDefinition) -> str:
     size = f", about {engine.weights_gb} GB for the usual ones" if engine.weights_gb else ""
-    return f"then the weights: model “{engine.model_id}” in the page under Models{size}"
+    text = f"then the weights: model “{engine.model_id}” in the page under Models{size}"
+    more = ", ".join(f"“{model}” for {purpose}" for model, purpose in engine.more_models)
+    return f"{text}; besides it {more}" if more else text
 
 
 def carry_out(plan: Plan, *, repair: bool = False) -> None:
@@ -138,9 +149,9 @@ def carry_out(plan: Plan, *, repair: bool = False) -> None:
             fix="free some space on this drive (or move the project to another one), then run this again.",
             fix_zh="请清理本磁盘空间（或把项目移到其他磁盘），然后再次运行。",
         )
-    note = _memory_note(context)
-    if note:
-        console.warn(note)
+    for note in (_memory_note(context), _processor_note(context)):
+        if note:
+            console.warn(note)
     _prepare_folder(context)
     state = InstallState(str(context.core)) if repair else read_state(context.core)
     write_state(context.core, state)
@@ -160,7 +171,12 @@ def carry_out(plan: Plan, *, repair: bool = False) -> None:
         write_state(context.core, state)
         console.ok(step.title)
     _settle(context, plan)
-    console.ok(f"{context.engine.title} is installed; its weights: Models in the page")
+    if _processor_note(context):
+        console.ok(
+            f"{context.engine.title} is installed for the processor; run this again when there is a card"
+        )
+    else:
+        console.ok(f"{context.engine.title} is installed; its weights: Models in the page")
 
 
 def _settle(context: Context, plan: Plan) -> None:
@@ -169,6 +185,8 @@ def _settle(context: Context, plan: Plan) -> None:
     facts = {**state.facts, "engine": context.engine.name}
     if context.gpu is not None:
         facts["gpu_index"] = context.gpu.index
+    else:
+        facts.pop("gpu_index", None)
     write_state(context.core, replace(state, ready=True, facts=facts))
     shutil.rmtree(context.core / "cache", ignore_errors=True)
 
@@ -195,6 +213,17 @@ def _memory_note(context: Context) -> str | None:
     return (
         f"{gpu.name} has {gpu.memory_mib} MiB; {context.engine.title} uses about {context.engine.memory_mib} MiB. "
         "It may run out of memory; another engine takes over then."
+    )
+
+
+def _processor_note(context: Context) -> str | None:
+    """What to know of an engine that is installed without a card."""
+    on_processor = context.torch is not None and context.torch.cuda == CPU
+    if not context.engine.runs_without_card or not (on_processor or context.gpu is None):
+        return None
+    return (
+        "this is the installation for the processor: it is tested there with a tiny model, but a film of the real one "
+        "would take weeks, so no films are made with it. With an NVIDIA card and its driver, run this again."
     )
 
 

@@ -10,12 +10,13 @@ from installer.engines import EngineDefinition
 from installer.step import Step
 from installer.steps_environment import ENVIRONMENT, PYTHON, UV
 from installer.steps_ffmpeg import FFMPEG
+from installer.steps_film import FILM
 from installer.steps_packages import PACKAGES, SELF_TEST, TORCH
 from installer.steps_source import SOURCE
 from installer.steps_start import START
 
 # What needs no graphics card comes first: without one, all of that is done before the installer stops.
-STEPS = (UV, PYTHON, ENVIRONMENT, FFMPEG, SOURCE, TORCH, PACKAGES, SELF_TEST, START)
+STEPS = (UV, PYTHON, ENVIRONMENT, FFMPEG, SOURCE, TORCH, PACKAGES, SELF_TEST, START, FILM)
 
 
 def steps_of(engine: EngineDefinition) -> tuple[Step, ...]:

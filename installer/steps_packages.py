@@ -127,7 +127,11 @@ def _self_test(context: Context, facts: dict[str, Any]) -> None:
             fix="run this again with --repair; if it stays so, report it with the line above.",
             fix_zh="请加 --repair 再次运行；若仍失败，请附上上面的内容反馈。",
         )
+    facts["device"] = "cuda" if found["gpu"] else "cpu"
     if not found["gpu"]:
+        if _on_processor(context):
+            facts["gpu"] = None
+            return
         if context.gpu is None:
             raise no_gpu(context)
         raise LauncherError(
@@ -146,9 +150,15 @@ def _self_test(context: Context, facts: dict[str, Any]) -> None:
     facts["gpu"] = str(found["gpu"])
 
 
+def _on_processor(context: Context) -> bool:
+    """Whether the engine is installed to be tested without a card: there is none, or a build without CUDA was asked for."""
+    is_cpu = context.torch is not None and context.torch.cuda == CPU
+    return context.engine.runs_without_card and (is_cpu or context.gpu is None)
+
+
 TORCH = Step(
     name="torch",
-    title="PyTorch for the graphics card",
+    title="PyTorch, as the plan says",
     inputs=lambda c: [c.torch.label if c.torch else None, c.engine.torch_packages],
     is_intact=_torch_intact,
     run=_install_torch,
@@ -165,7 +175,7 @@ PACKAGES = Step(
 )
 SELF_TEST = Step(
     name="self-test",
-    title="a self-test on the graphics card",
+    title="a self-test of the packages and the graphics card",
     inputs=lambda c: [c.gpu.name if c.gpu else None, c.engine.imports],
     is_intact=lambda c: True,
     run=_self_test,

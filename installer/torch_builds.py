@@ -20,7 +20,10 @@ COMPANIONS = {
     "2.7.1": {"torch": "2.7.1", "torchvision": "0.22.1", "torchaudio": "2.7.1"},
     "2.5.1": {"torch": "2.5.1", "torchvision": "0.20.1", "torchaudio": "2.5.1"},
 }
+# For engines that need PyTorch alone: the build for the processor, which is the one that their tests run with.
+ALONE = {"2.13.0": {"torch": "2.13.0"}}
 CPU = "cpu"
+CPU_VERSION = "2.13.0"
 _ASKED = re.compile(r"(\d+\.\d+\.\d+)\+(cpu|cu\d{3})")
 DRIVER_CUDA_13, DRIVER_BLACKWELL, DRIVER_CUDA_12 = 580, 570, 525
 BLACKWELL = (10, 0)
@@ -43,7 +46,8 @@ class TorchBuild:
 
     def pins(self, packages: tuple[str, ...]) -> list[str]:
         """Requirements of `packages`, of the version that belongs to this build."""
-        return [f"{package}=={COMPANIONS[self.version][package]}+{self.cuda}" for package in packages]
+        versions = {**COMPANIONS, **ALONE}[self.version]
+        return [f"{package}=={versions[package]}+{self.cuda}" for package in packages]
 
 
 def choose(gpu: Gpu) -> TorchBuild:
@@ -78,23 +82,37 @@ def choose(gpu: Gpu) -> TorchBuild:
     )
 
 
-def asked(text: str) -> TorchBuild:
-    """The build that a person asks for, such as `2.5.1+cu124`. Raises LauncherError(USAGE)."""
+def for_processor(why: str) -> TorchBuild:
+    """The build without CUDA."""
+    return TorchBuild(CPU_VERSION, CPU, why)
+
+
+def asked(text: str, packages: tuple[str, ...] = ("torch",), oldest: tuple[int, int] = (0, 0)) -> TorchBuild:
+    """The build that a person asks for, such as `2.5.1+cu124`, with `packages`. Raises LauncherError(USAGE)."""
     match = _ASKED.fullmatch(text)
-    if match is None or match[1] not in COMPANIONS:
+    known = [
+        version
+        for version, parts in {**COMPANIONS, **ALONE}.items()
+        if parts.keys() >= set(packages) and _number(version) >= oldest
+    ]
+    if match is None or match[1] not in known:
         raise LauncherError(
             Exit.USAGE,
             f"{text!r} is no build of PyTorch that can be chosen.",
-            fix=f"write VERSION+CUDA with one of the versions {', '.join(COMPANIONS)}, such as 2.10.0+cu128.",
-            fix_zh=f"请写成 版本+CUDA，版本为 {'、'.join(COMPANIONS)} 之一，例如 2.10.0+cu128。",
+            fix=f"write VERSION+CUDA with one of the versions {', '.join(known)}, such as 2.10.0+cu128.",
+            fix_zh=f"请写成 版本+CUDA，版本为 {'、'.join(known)} 之一，例如 2.10.0+cu128。",
         )
-    old = tuple(map(int, match[1].split("."))) < (2, 6)
+    old = _number(match[1]) < (2, 6)
     warning = (
         "PyTorch before 2.6 can be made to run foreign code by a model file (CVE-2025-32434)."
         if old
         else None
     )
     return TorchBuild(match[1], match[2], "you asked for it", warning)
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
 
 
 def _unsupported(gpu: Gpu, why: str, fix: str, fix_zh: str) -> LauncherError:

@@ -12,7 +12,7 @@ import pytest
 from installer.engines import ENGINES
 
 ROOT = Path(__file__).resolve().parents[2]
-INSTALLERS = ("voxcpm", "wan2gp")
+INSTALLERS = ("voxcpm", "wan2gp", "infinitetalk")
 ENTRY_SCRIPTS = ("start.bat", "test.bat", *(f"install_{engine}.bat" for engine in INSTALLERS))
 SCRIPTS = (*ENTRY_SCRIPTS, "launcher/run.bat")
 # Thin: everything that can live in Python lives in Python.
