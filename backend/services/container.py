@@ -361,6 +361,6 @@ def _wire(
         access=access,
         scripts=scripts.requests,
         texts=wire_texts(store, workers["speech"], voices, files, max_chars=settings.max_script_chars),
-        library=wire_library(store, jobs=jobs, router=router, voices=voices),
+        library=wire_library(store, jobs=jobs, router=router, voices=voices, clock=clock),
     )
     return services, dispatcher

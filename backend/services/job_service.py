@@ -25,6 +25,7 @@ from backend.services.script_turns import without_names
 from backend.services.speech_router import SpeechRouter
 from backend.services.voice_service import VoiceService
 from backend.storage.store import Store
+from backend.utils.file_names import safe_name
 from backend.utils.ids import is_id, new_id
 
 # Answers that are kept ready; one takes a few kB.
@@ -299,7 +300,7 @@ class JobService:
         return self._download(found.file, f"{stored.job.title or job_id}-{name}")
 
     def _download(self, file: FileRecord, name: str) -> Download:
-        return Download(self._files.path(file.rel_path), file.media_type, file.sha256, _safe_name(name))
+        return Download(self._files.path(file.rel_path), file.media_type, file.sha256, safe_name(name))
 
 
 def _retry_sha256(job_id: str, request: RetryRequest) -> str:
@@ -322,10 +323,3 @@ def _why_no_result(job: JobRecord) -> tuple[str]:
     if job.status is JobStatus.CANCELLED:
         return ("The job was cancelled, so there is no video.",)
     return ("The video is not finished yet.",)
-
-
-def _safe_name(name: str) -> str:
-    """A title as a file name on every system: no separators, no control characters, not too long."""
-    kept = "".join("_" if char in '\\/:*?"<>|' or ord(char) < 32 else char for char in name)
-    stem, dot, extension = kept.rpartition(".")
-    return f"{stem.strip('. ')[:100] or 'video'}{dot}{extension}"
