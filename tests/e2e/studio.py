@@ -84,11 +84,28 @@ def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], output: P
     )
 
 
+def _end_the_first_run(url: str, key: str) -> None:
+    """Open in the Studio, as for somebody who has been here before."""
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    body = {"done": True}
+    answer = httpx.post(
+        f"{url}/api/system/first-run", json=body, headers=headers, timeout=30, trust_env=False
+    )
+    answer.raise_for_status()
+
+
 @contextmanager
 def running_studio(
-    folder: Path, port: int | None = None, settings: Mapping[str, str] | None = None
+    folder: Path,
+    port: int | None = None,
+    settings: Mapping[str, str] | None = None,
+    *,
+    first_run: bool = False,
 ) -> Iterator[Studio]:
-    """Start the service with its data in `folder` and stop it at the end. `settings` go to its environment."""
+    """Start the service with its data in `folder` and stop it at the end. `settings` go to its environment.
+
+    With `first_run` the page opens with the welcome of a new installation.
+    """
     port = port or free_port()
     data_dir = folder / "data"
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -114,6 +131,8 @@ def running_studio(
         try:
             url = f"http://127.0.0.1:{port}"
             _wait_until_it_answers(url, process, output)
+            if not first_run:
+                _end_the_first_run(url, (settings or {}).get("API_KEY", ""))
             yield Studio(url, data_dir)
         finally:
             process.terminate()

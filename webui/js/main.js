@@ -5,6 +5,7 @@ import { getSystem } from "./api/endpoints.js";
 import { LiveFeed } from "./api/live.js";
 import { byId, fill } from "./lib/dom.js";
 import { bindText, preferredLocale, t, useLocale } from "./lib/i18n.js";
+import { go } from "./shell/router.js";
 import { startNav } from "./shell/nav.js";
 import { startOutlet } from "./shell/outlet.js";
 import { startQueueDrawer } from "./shell/queue-drawer.js";
@@ -59,10 +60,12 @@ function startSkip() {
 
 /** What the service says of itself. The first question that needs the key, where there is one. */
 async function loadSystem() {
-  const { version, limits, queue } = await getSystem();
+  const { version, limits, queue, first_run: isFirstRun } = await getSystem();
   bindText(byId("version"), "footer.version", { version });
   library.setLimits(limits);
   showQueue(queue);
+  // Who opened an address on purpose stays there.
+  if (isFirstRun && ["", "#/", "#"].includes(location.hash)) go("#/start");
 }
 
 let draftStarted = false;

@@ -38,13 +38,12 @@ COMPUTED = {
     "error.": {f"{code}.{part}" for code in ALL_CODES for part in ("cause", "fix")},
     "activity.": {str(stage) for stage in StageName},
     "portrait_warning.": PORTRAIT_WARNINGS,
+    "avatarpage.fix_": PORTRAIT_WARNINGS,
     "engine.state_": {"READY", "STARTING", "BUSY", "NOT_INSTALLED", "UNAVAILABLE"},
     "engine.kind_": {"gpu", "cpu", "plugin"},
     # Names of our own engines; "builtin" speaks.
     "engine.title_": {"draft", "builtin"},
     "engine.disclosure_": {"wan2gp"},
-    "engine.unavailable_": {"gpu", "cpu"},
-    "engine.unavailable_fix_": {"gpu", "cpu"},
     "connection.": {"live", "polling", "offline"},
     "language.": {"auto", "zh", "en", "ja"},
     "voices.": {"female", "male"},
@@ -127,17 +126,12 @@ def test_every_error_code_has_a_cause_and_a_fix_in_sentences(name: str, code: st
         assert TABLES[name][f"error.{code}.{part}"].endswith(end)
 
 
-def test_every_installer_that_the_page_names_is_there_or_is_said_to_come_later() -> None:
+def test_every_installer_that_the_page_names_is_there() -> None:
     wording = code_of(WEBUI / "js" / "ui" / "wording.js")
     installers = dict(re.findall(r'(\w+): "(install_\w+)"', wording))
-    later = set(re.findall(r'"(\w+)"', re.findall(r"LATER = new Set\(\[(.*?)\]\)", wording)[0]))
-    assert {"wan2gp", "infinitetalk"} <= installers.keys() >= later
-    there = {
-        engine
-        for engine, name in installers.items()
-        if all((WEBUI.parent / f"{name}.{ending}").is_file() for ending in ("bat", "sh"))
-    }
-    assert there == installers.keys() - later
+    assert {"wan2gp", "infinitetalk"} <= installers.keys()
+    for name in installers.values():
+        assert all((WEBUI.parent / f"{name}.{ending}").is_file() for ending in ("bat", "sh"))
 
 
 def test_every_engine_of_ours_has_a_name_in_each_language() -> None:

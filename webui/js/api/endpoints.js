@@ -176,6 +176,9 @@ export const listEngines = () => request("/api/engines");
 /** @returns {Promise<import("../types.js").System>} */
 export const getSystem = () => request("/api/system");
 
+/** The first visit is over: the page opens in the Studio from now on. */
+export const finishFirstRun = () => request("/api/system/first-run", { method: "POST", json: { done: true } });
+
 /** @returns {Promise<import("../types.js").Queue>} */
 export const getQueue = () => request("/api/queue");
 

@@ -13,6 +13,7 @@ import { JobProgress } from "./job-progress.js";
 import { downloads, player } from "./job-result.js";
 import { LiveFrame } from "./live-frame.js";
 import { asProblem, problemBox } from "./problem.js";
+import { finalEngines, isPromotable, promotion } from "./promote.js";
 import { shapeFrame } from "./stage-preview.js";
 import { firstLine } from "../lib/text.js";
 
@@ -48,6 +49,7 @@ export class JobPanel {
   #progress = new JobProgress();
   #notices = h("div", { class: "notices" });
   #files = h("div", {});
+  #promote = h("div", { class: "promote" });
   #actions = h("div", { class: "actions" });
   #problem = h("div", {});
   /** What each part was last built from: parts are rebuilt only when it changes. @type {Record<string, string>} */
@@ -63,6 +65,7 @@ export class JobPanel {
       this.#live.element,
       this.#progress.element,
       this.#files,
+      this.#promote,
       this.#notices,
       this.#problem,
       this.#actions,
@@ -90,6 +93,9 @@ export class JobPanel {
       fill(this.#notices, ...jobNotices(job)),
     );
     this.#part("files", [done, job.artifacts], () => fill(this.#files, done && downloads(job)));
+    this.#part("promote", [isPromotable(job), finalEngines().length, words], () =>
+      fill(this.#promote, ...(isPromotable(job) ? promotion(job) : [])),
+    );
     this.#part("actions", [job.status, job.error?.code], () => fill(this.#actions, ...this.#buttons(job)));
   }
 
@@ -114,7 +120,7 @@ export class JobPanel {
     if (job.error && ENGINE_CODES.has(job.error.code) && job.requested_engine !== "auto") {
       // The same engine would most likely fail again.
       const other = this.#retryButton(job, "job.retry_auto", "auto");
-      other.classList.add("button-primary");
+      other.classList.add("button-tonal");
       buttons.push(other);
     }
     if (job.status !== "completed") buttons.push(this.#retryButton(job, "job.retry", undefined));

@@ -33,9 +33,9 @@ export class JobProgress {
       "div",
       { class: "progress" },
       h("div", { class: "progress-line" }, this.#percent, this.#message, this.#eta),
-      this.#count,
       this.#bar,
       this.#stages,
+      this.#count,
       this.#details,
     );
   }

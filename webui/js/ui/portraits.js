@@ -16,7 +16,7 @@ import { t } from "../lib/i18n.js";
 /** @typedef {import("../types.js").Avatar} Avatar */
 
 /** Fields that decide what stands on the faces. */
-const OF_FACES = ["twoSpeakers", "speaking", "faceA", "faceB"];
+const OF_FACES = ["twoSpeakers", "speaking", "faceA", "faceB", "nameA", "nameB"];
 /** No face of the portrait before is a face of this one. */
 const ANY_FACE = { faceIndex: null, faceA: null, faceB: null };
 
@@ -109,6 +109,7 @@ export class Portraits extends HTMLElement {
         "div",
         { class: "picker-line" },
         h("span", { class: "picker-name" }, displayName(avatar)),
+        portraitBadge(avatar),
         !avatar.builtin &&
           h(
             "button",
@@ -165,6 +166,12 @@ export class Portraits extends HTMLElement {
       fill(this.#problem, problemBox(asProblem(error)));
     }
   }
+}
+
+/** What the finder of faces thought of it, in short. @param {Avatar} avatar */
+function portraitBadge(avatar) {
+  const n = avatar.warnings.length;
+  return h("span", { class: `badge ${n ? "badge-fallback" : "badge-ok"}`, t: n ? ["studio.portrait_doubts", { n }] : "studio.portrait_good" }, icon(n ? "warning" : "check"));
 }
 
 /** What a new user starts with. */

@@ -57,10 +57,10 @@ export function verdict() {
 function lines(estimate) {
   const who = [engineTitle(estimate.engine), estimate.wangp_model].filter(Boolean).join(" · ");
   const facts = [
-    who,
-    t("verdict.speech", { time: duration(estimate.speech_seconds) }),
     estimate.minutes !== null &&
       t(estimate.basis === "measured" ? "verdict.minutes_measured" : "verdict.minutes_table", { time: duration(estimate.minutes * 60) }),
+    who,
+    t("verdict.speech", { time: duration(estimate.speech_seconds) }),
     estimate.vram_needed_mib !== null && t("verdict.memory", { n: number(Math.round((estimate.vram_needed_mib / GIB) * 10) / 10) }),
   ];
   return [

@@ -27,6 +27,7 @@ export class Voices extends HTMLElement {
   #group = null;
   #tabs = h("div", { class: "segments", role: "radiogroup", tLabel: "voices.language" });
   #list = h("div", { class: "voice-list", role: "radiogroup", tLabel: "voices.label" });
+  #chosen = h("div", { class: "picker-line" });
   #problem = h("div", {});
   #player = new Audio();
   /** The voice that is being fetched or played. @type {string|null} */
@@ -36,7 +37,7 @@ export class Voices extends HTMLElement {
 
   connectedCallback() {
     this.classList.add("picker");
-    fill(this, this.#tabs, this.#list, this.#problem);
+    fill(this, this.#tabs, this.#list, this.#chosen, this.#problem);
     this.#player.addEventListener("ended", () => this.#stop());
     library.addEventListener("voices", () => this.#render());
     form.addEventListener("change", (event) => {
@@ -73,6 +74,13 @@ export class Voices extends HTMLElement {
       group === "own" &&
         h("button", { type: "button", class: "button button-block", t: "voices.add", onclick: () => openVoiceClone() }, icon("plus")),
     );
+    this.#showChosen();
+  }
+
+  /** The chosen voice, also while another language's are listed, and what the voice doctor found. */
+  #showChosen() {
+    const voice = library.voice(form.chosenVoice);
+    fill(this.#chosen, voice && h("span", { class: "picker-name" }, displayName(voice)), voice && voiceBadge(voice));
   }
 
   /** @param {string} name @param {string} group */
@@ -147,6 +155,7 @@ export class Voices extends HTMLElement {
 
   /** Show the selection without rebuilding the rows: the keyboard stays where it is. */
   #mark() {
+    this.#showChosen();
     for (const input of this.#list.querySelectorAll("input")) input.checked = input.value === form.chosenVoice;
   }
 
@@ -209,6 +218,13 @@ export class Voices extends HTMLElement {
     }
     return true;
   }
+}
+
+/** @param {Voice} voice */
+function voiceBadge(voice) {
+  if (voice.builtin) return h("span", { class: "badge badge-ok", t: "studio.voice_builtin" }, icon("check"));
+  const n = (voice.report.findings ?? []).filter((finding) => finding.severity === "warning").length;
+  return h("span", { class: `badge ${n ? "badge-fallback" : "badge-ok"}`, t: n ? ["studio.voice_doubts", { n }] : "studio.voice_good" }, icon(n ? "warning" : "check"));
 }
 
 /** What a new user starts with: the default of the page's language, else any default. */

@@ -12,8 +12,6 @@ import { engineTitle, library } from "../state/library.js";
 
 /** Installers in the project folder, by engine, without their ending. @type {Record<string, string>} */
 const INSTALLERS = { infinitetalk: "install_infinitetalk", wan2gp: "install_wan2gp" };
-/** Those that this release does not have yet. */
-const LATER = new Set(["infinitetalk"]);
 
 /** @param {string|null} [engine] */
 const placeholders = (engine) => ({
@@ -42,7 +40,7 @@ export const causeOf = (code, engine) => [`error.${known(code)}.cause`, placehol
  */
 export function fixOf(code, engine) {
   if (code === "engine_not_installed" && INSTALLERS[engine ?? ""]) {
-    return [LATER.has(engine ?? "") ? "engine.fix_later" : "engine.fix_install", placeholders(engine)];
+    return ["engine.fix_install", placeholders(engine)];
   }
   return [`error.${known(code)}.fix`, placeholders(engine)];
 }
@@ -55,8 +53,7 @@ export function fixOf(code, engine) {
 export function engineTrouble(engine) {
   if (engine.code === "engine_unavailable" && engine.kind !== "plugin") {
     const params = placeholders(engine.name);
-    const kind = LATER.has(engine.name) ? "gpu" : "cpu";
-    return { cause: [`engine.unavailable_${kind}`, params], fix: [`engine.unavailable_fix_${kind}`, params] };
+    return { cause: ["engine.unavailable_cpu", params], fix: ["engine.unavailable_fix_cpu", params] };
   }
   if (!engine.code || !hasText(`error.${engine.code}.cause`)) return null;
   return { cause: causeOf(engine.code, engine.name), fix: fixOf(engine.code, engine.name) };
