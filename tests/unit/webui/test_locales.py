@@ -10,10 +10,16 @@ import pytest
 from backend.engines.draft_adapter import DraftAdapter
 from backend.engines.speech.builtin import BUILTIN
 from backend.models.codes import ErrorCode, JobStatus, StageName, StageState
+from backend.models.batch_records import DeliveryState
+from backend.models.disk import DiskUse, Reclaimable
+from backend.models.doctor import CheckStatus, FixAction
 from backend.models.library import MatchView, SimilarityView
-from backend.models.model import ModelState
+from backend.models.logs import LOG_LEVELS
+from backend.models.model import ModelFileView, ModelState
 from backend.models.model_catalogue import ModelPurpose
 from backend.models.script import ScriptSource
+from backend.models.settings import SettingGroup
+from backend.utils.page_config import PAGE_SETTINGS
 from tests.unit.webui.page_files import LOCALES, ROOT, SCRIPTS, WEBUI, Page, code_of, table_of
 
 TABLES = {name: table_of(path) for name, path in LOCALES.items()}
@@ -29,6 +35,21 @@ PORTRAIT_WARNINGS = set(re.findall(r"""warn\(\s*"([a-z_]+)\"""", _CHECKS))
 _ENROL = (ROOT / "workers" / "speech" / "enrol" / "findings.py").read_text(encoding="utf-8")
 FINDINGS = set(re.findall(r'"([a-z_]+)"', _ENROL.partition("FINDING_CODES = (")[2].partition(")")[0]))
 DOUBTS = {"polyphone", "unknown_word", "mixed", "number"}
+
+# The settings that the Models screen shows beside the models.
+SOURCE_SETTINGS = {"MODEL_SOURCES", "HF_ENDPOINT", "MODEL_FOLDERS"}
+SYSTEM_TABS = {
+    *("engines", "machine", "doctor", "logs", "settings", "dictionary", "keys", "webhooks", "batches"),
+}
+# docs/protocol.md, and what the supervisor says without a process.
+WORKER_STATES = {
+    *("importing", "loading", "idle", "running", "cancelling", "unloading"),
+    *("stopped", "starting", "unavailable"),
+}
+DOCTOR_CHECKS = {
+    *("disk", "data_writable", "memory", "ffmpeg", "gpu_driver", "draft", "speech", "models", "queue"),
+    *("network_mirror", "port", "time"),
+}
 
 # Keys that scripts build from a word: the prefix in the script, and every word that can follow.
 COMPUTED = {
@@ -59,6 +80,32 @@ COMPUTED = {
     "model_state.": set(get_args(ModelState)),
     "model_purpose.": set(get_args(ModelPurpose)),
     "models.": {"download", "pause", "resume"},
+    "modelpage.show_": {"all", "here", "coming"},
+    "modelpage.none_": {"all", "here", "coming"},
+    "modelpage.file_": set(get_args(ModelFileView.model_fields["state"].annotation)),
+    "modelpage.by_": {"pinned", "hub"},
+    "modelpage.source_": {"usual", "auto", "mirror", "hub"},
+    "modelpage.label_": SOURCE_SETTINGS,
+    "modelpage.hint_": SOURCE_SETTINGS,
+    "disk.": {"ours", "others", "free"},
+    "disk.kind_": {str(kind) for kind in get_args(DiskUse.model_fields["kind"].annotation)},
+    "disk.rule_": {str(rule) for rule in get_args(Reclaimable.model_fields["rule"].annotation)},
+    "disk.why_": {str(rule) for rule in get_args(Reclaimable.model_fields["rule"].annotation)},
+    "system.tab_": SYSTEM_TABS,
+    "system.name_": {"speech", "draft", "writer", "listen"},
+    "system.worker_": WORKER_STATES,
+    "logs.level_": set(LOG_LEVELS),
+    "doctor.status_": set(get_args(CheckStatus)),
+    "doctor.title_": DOCTOR_CHECKS | {"engine"},
+    "doctor.hint_": DOCTOR_CHECKS - {"draft", "speech"} | {"engine"},
+    # Where the service or a link helps; the others are words alone.
+    "doctor.fix_": set(get_args(FixAction)) - {"repair", "read_docs"},
+    "hooks.": {"on_completed", "on_failed", "on_cancelled"},
+    "hooks.status_": {state.value for state in DeliveryState},
+    "settings.group_": set(get_args(SettingGroup)) | {"other"},
+    "settings.name_": {setting.name for setting in PAGE_SETTINGS},
+    "settings.about_": {setting.name for setting in PAGE_SETTINGS},
+    "settings.choice_": {"auto", "on", "off", "debug", "info", "warning", "error"},
     "theme.": {"auto", "light", "dark"},
     "count.": {"window", "step"},
     "studio.draft_": {"saved", "saving", "local"},

@@ -24,5 +24,8 @@ export const SCREENS = {
   studio: { title: "nav.studio", icon: "studio", load: () => import("../screens/studio.js") },
   library: { title: "nav.library", icon: "library", load: () => import("../screens/library.js") },
   voices: { title: "nav.voices", icon: "voices", load: () => import("../screens/voices.js") },
+  avatars: { title: "nav.avatars", icon: "person", load: () => import("../screens/avatars.js") },
   models: { title: "nav.models", icon: "models", load: () => import("../screens/models.js") },
+  system: { title: "nav.system", icon: "system", load: () => import("../screens/system.js") },
+  start: { title: "start.title", icon: "spark", load: () => import("../screens/start.js"), unlisted: true },
 };
