@@ -15,6 +15,7 @@ from backend.models.codes import ErrorCode, JobStatus
 from backend.models.estimate import JobEstimate
 from backend.models.job import JobCreate, JobCreated, JobPage, JobPatch, JobView, PromoteRequest, RetryRequest
 from backend.models.library_records import NO_FOLDER, JobFilter
+from backend.models.quality import QualityReport
 from backend.services.job_service import Download
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -160,6 +161,12 @@ async def retry_job(
 async def get_request(services: ServicesDep, job_id: str) -> JobCreate:
     """The request that would make this video again, without its webhook."""
     return await services.library.repeats.request_of(job_id)
+
+
+@router.get("/{job_id}/report", responses=problems(*_LOOKED_UP, ErrorCode.NOT_READY))
+async def get_report(services: ServicesDep, job_id: str) -> QualityReport:
+    """What was measured of the finished video."""
+    return await services.library.reports.of(job_id)
 
 
 @router.post(

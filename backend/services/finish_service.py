@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeVar
 from backend.models.codes import ErrorCode
 from backend.models.errors import EngineFailure, InputError
 from backend.utils.media.ffmpeg import Ffmpeg
+from backend.utils.media.loudness import Loudness, measure_loudness
 from backend.utils.media.mux import BurnIn, MuxRequest, mux, take_thumbnail
 from backend.utils.media.probe import AudioInfo, MediaInfo, VideoInfo, probe
 from backend.utils.media.verify import LENGTH_TOLERANCE_S, verify_result
@@ -35,7 +36,7 @@ VTT_NAME = "subtitles.vtt"
 THUMBNAIL_NAME = "thumbnail.jpg"
 
 # Where each step ends, as a fraction of the stage.
-_PROBED, _SUBTITLED, _MUXED, _VERIFIED, _PICTURED = 0.05, 0.10, 0.70, 0.92, 0.97
+_PROBED, _SUBTITLED, _MUXED, _VERIFIED, _MEASURED, _PICTURED = 0.05, 0.10, 0.70, 0.88, 0.94, 0.97
 _HASH_CHUNK_BYTES = 1 << 20
 # After a cancelled await, the thread's ffmpeg is killed at its next poll; then the thread ends.
 _THREAD_END_S = 10.0
@@ -48,13 +49,19 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class FinishedVideo:
-    """What the stage leaves. `sha256` is the video's; `warnings` are sentences for a person."""
+    """What the stage leaves. `sha256` and `size_bytes` are the video's, `speech_s` is how long the speech lasts.
+
+    `warnings` are sentences for a person.
+    """
 
     video: Path
     srt: Path | None
     vtt: Path | None
     thumbnail: Path
     info: MediaInfo
+    loudness: Loudness
+    speech_s: float
+    size_bytes: int
     sha256: str
     warnings: tuple[str, ...]
 
@@ -104,10 +111,13 @@ class FinishService:
         await runner.call(lambda: plan.mux(silent_video, audio, inputs, burn_in))
         runner.report(_MUXED, "Checking the result")
         info = await runner.call(lambda: plan.verify(inputs))
-        runner.report(_VERIFIED, "Taking the thumbnail")
+        runner.report(_VERIFIED, "Measuring the sound")
+        loudness = await runner.call(lambda: plan.measure(info))
+        runner.report(_MEASURED, "Taking the thumbnail")
         await runner.call(lambda: plan.thumbnail(info))
         runner.report(_PICTURED, "Recording the result")
         sha256 = await runner.call(lambda: hash_file(plan.video_path))
+        size_bytes = await runner.call(lambda: plan.video_path.stat().st_size)
         runner.report(1.0, "Finished")
         return FinishedVideo(
             video=plan.video_path,
@@ -115,6 +125,9 @@ class FinishService:
             vtt=work_dir / VTT_NAME if cues else None,
             thumbnail=work_dir / THUMBNAIL_NAME,
             info=info,
+            loudness=loudness,
+            speech_s=inputs.audio.duration_s,
+            size_bytes=size_bytes,
             sha256=sha256,
             warnings=tuple(plan.warnings),
         )
@@ -250,6 +263,12 @@ class _Plan:
     def verify(self, inputs: _Inputs) -> MediaInfo:
         return verify_result(
             self._ffmpeg, self.video_path, inputs.audio.duration_s, cancelled=self._runner.cancelled
+        )
+
+    def measure(self, info: MediaInfo) -> Loudness:
+        length_s = info.audio.duration_s if info.audio else 0.0
+        return measure_loudness(
+            self._ffmpeg, self.video_path, duration_s=length_s, cancelled=self._runner.cancelled
         )
 
     def thumbnail(self, info: MediaInfo) -> None:

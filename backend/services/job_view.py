@@ -7,6 +7,7 @@ from backend.models.job import AttemptView, ErrorView, JobView, StageView
 from backend.models.records import AttemptRecord, FileRecord
 from backend.models.records import JobView as StoredView
 from backend.services.speech_stage import ENGINE_KEY, REPORT_KEY
+from backend.services.stage_io import REPORT_FILE
 from backend.utils.clock import iso_from_ms
 
 # What callers may download, by the key under `artifacts`. The video itself is `/result`.
@@ -18,6 +19,7 @@ ARTIFACT_KEYS = {
     "subtitles_vtt": "subtitles.vtt",
     "thumbnail": "thumbnail.jpg",
     "script": "script.json",
+    "report": REPORT_FILE,
 }
 PUBLIC_ARTIFACTS = frozenset(ARTIFACT_KEYS.values())
 

@@ -11,6 +11,7 @@ from backend.services.file_keeper import FileKeeper
 from backend.services.folder_service import FolderService
 from backend.services.job_repeats import JobRepeats
 from backend.services.job_service import JobService
+from backend.services.quality_report import QualityReports
 from backend.services.voice_service import VoiceService
 from backend.storage.store import Store
 from backend.utils.clock import Clock
@@ -24,6 +25,7 @@ class LibraryServices:
     drafts: DraftService
     repeats: JobRepeats
     exports: ExportService
+    reports: QualityReports
 
 
 def wire_library(
@@ -34,4 +36,5 @@ def wire_library(
         drafts=DraftService(store.drafts),
         repeats=JobRepeats(store=store, jobs=jobs, router=router, voices=voices),
         exports=ExportService(jobs=jobs, files=FileKeeper(store), clock=clock),
+        reports=QualityReports(jobs),
     )

@@ -24,6 +24,7 @@ TRACK_FILES = ("track_1.wav", "track_2.wav")
 SPEECH_REPORT_FILE = "speech_report.json"
 SILENT_FILE = "silent.mp4"
 RESULT_FILE = "video.mp4"
+REPORT_FILE = "report.json"
 
 
 @dataclass(frozen=True)

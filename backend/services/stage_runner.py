@@ -22,6 +22,7 @@ from backend.services.engine_router import DRAFT_ENGINES
 from backend.services.file_keeper import FileKeeper
 from backend.services.finish_service import FinishService
 from backend.services.ladder import ladder_of, request_settings
+from backend.services.quality_report import quality_report
 from backend.services.run_learning import RunLearning
 from backend.services.script_stage import ScriptStage
 from backend.services.speech_router import SpeechPlan
@@ -29,6 +30,7 @@ from backend.services.speech_stage import MANNERS_KEY, SpeechStage, spoken_by
 from backend.services.stage_io import (
     AUDIO_FILE,
     PORTRAIT_FILE,
+    REPORT_FILE,
     RESULT_FILE,
     SILENT_FILE,
     TIMINGS_FILE,
@@ -143,7 +145,7 @@ class StageRunner:
 
     # -- finish ------------------------------------------------------------------------------------
     async def finish(self, given: StageInput) -> StageOutput:
-        """Join, check, hash. The first file is the result."""
+        """Join, check, measure, hash. The first file is the result."""
         view, request = given.view, given.request
         job_id = view.job.job_id
         timings = self._path(view, TIMINGS_FILE) if view.artifact(TIMINGS_FILE) else None
@@ -153,7 +155,7 @@ class StageRunner:
             silent_video=self._path(view, SILENT_FILE),
             audio=self._path(view, AUDIO_FILE),
             timings=timings,
-            title=request.title or job_id,
+            title=view.job.title or job_id,
             subtitles=request.output.subtitles,
             provenance=self._provenance(view, request),
             report=given.report,
@@ -167,6 +169,8 @@ class StageRunner:
             raise EngineFailure(
                 ErrorCode.NO_OUTPUT, "The checked video and the stored video differ.", hint="Check the disk."
             )
+        report = quality_report(view, done, self._clock).model_dump_json().encode()
+        files.append((REPORT_FILE, await self._files.keep_bytes(job_id, REPORT_FILE, report)))
         return StageOutput(tuple(files), {"warnings": list(done.warnings)})
 
     def _provenance(self, view: JobView, request: JobCreate) -> dict[str, Any]:
