@@ -6,6 +6,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from backend.api.guards import session_token, shown_key
+from backend.models.codes import ErrorCode
+from backend.models.errors import RequestError
 from backend.services.services import Services
 
 
@@ -22,3 +25,26 @@ async def _services(request: Request) -> Services:
 
 
 ServicesDep = Annotated[Services, Depends(_services)]
+
+
+async def _owner(request: Request) -> None:
+    """Raises `unauthorized` for whoever came in with a key that was made on the page."""
+    access = services_of(request).access
+    if not access.is_required:
+        return
+    caller = request.client.host if request.client else ""
+    shown = shown_key(request.headers)
+    is_owner = (
+        access.is_owner_key(shown, caller)
+        if shown
+        else access.is_owner_session(session_token(request.headers))
+    )
+    if not is_owner:
+        raise RequestError(
+            ErrorCode.UNAUTHORIZED,
+            "Keys and settings are changed with the key of the service itself, not with one that was made here.",
+            hint="Use API_KEY of .env, or the key that was shown in the terminal at the first start.",
+        )
+
+
+OwnerDep = Annotated[None, Depends(_owner)]

@@ -92,12 +92,22 @@ def may_pass(policy: KeyPolicy, headers: Headers, caller: str) -> bool:
     """
     if not policy.is_required:
         return True
-    scheme, _, value = headers.get("authorization", "").partition(" ")
-    shown = value.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+    shown = shown_key(headers)
     if shown:
         return policy.accepts_key(shown, caller)
-    token = cookie_parser(headers.get("cookie", "")).get(SESSION_COOKIE, "")
+    token = session_token(headers)
     return bool(token) and policy.accepts_session(token)
+
+
+def shown_key(headers: Headers) -> str:
+    """The key of a request, or ""."""
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+
+
+def session_token(headers: Headers) -> str:
+    """The page's cookie of a request, or ""."""
+    return cookie_parser(headers.get("cookie", "")).get(SESSION_COOKIE, "")
 
 
 def is_cross_site(headers: Headers) -> bool:

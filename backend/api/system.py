@@ -7,7 +7,9 @@ import asyncio
 from fastapi import APIRouter
 
 from backend.api.deps import ServicesDep
+from backend.api.errors import BODY_STATUSES, problems
 from backend.models.library import EngineList, HealthView, SystemView
+from backend.models.system import FirstRun, FirstRunView
 
 health_router = APIRouter(tags=["system"])
 router = APIRouter(tags=["system"])
@@ -29,3 +31,9 @@ async def list_engines(services: ServicesDep) -> EngineList:
 @router.get("/system")
 async def get_system(services: ServicesDep) -> SystemView:
     return await services.system.view()
+
+
+@router.post("/system/first-run", responses=problems(statuses=BODY_STATUSES))
+async def set_first_run(services: ServicesDep, body: FirstRun) -> FirstRunView:
+    """Remember that the welcome was seen, or show it again."""
+    return await services.system.set_first_run(done=body.done)

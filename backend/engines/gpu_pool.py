@@ -21,8 +21,8 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True)
 class GpuFacts:
-    """One GPU at one moment. `index` is that of nvidia-smi; memory is None where the driver does not tell it (memory
-    shared with the processor)."""
+    """One GPU at one moment. `index` is that of nvidia-smi. None is what the driver does not tell: memory that is shared
+    with the processor, the load of a card of a virtual machine. `utilisation_percent`: of the last moments, 0 to 100."""
 
     index: int
     uuid: str
@@ -30,6 +30,8 @@ class GpuFacts:
     total_mib: int | None
     free_mib: int | None
     compute_capability: tuple[int, int] | None
+    utilisation_percent: int | None = None
+    temperature_c: int | None = None
 
 
 class GpuDriver(Protocol):
@@ -89,6 +91,9 @@ def _facts(nvml: Any, index: int) -> GpuFacts | None:
         return None
     memory = ask(lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
     capability = ask(lambda: nvml.nvmlDeviceGetCudaComputeCapability(handle))
+    load = ask(lambda: nvml.nvmlDeviceGetUtilizationRates(handle))
+    # 0 is the sensor of the chip itself (NVML_TEMPERATURE_GPU).
+    temperature = ask(lambda: nvml.nvmlDeviceGetTemperature(handle, 0))
     return GpuFacts(
         index=index,
         uuid=_text(uuid),
@@ -96,6 +101,8 @@ def _facts(nvml: Any, index: int) -> GpuFacts | None:
         total_mib=None if memory is None else int(memory.total) // _MIB,
         free_mib=None if memory is None else int(memory.free) // _MIB,
         compute_capability=None if capability is None else (int(capability[0]), int(capability[1])),
+        utilisation_percent=None if load is None else int(load.gpu),
+        temperature_c=None if temperature is None else int(temperature),
     )
 
 

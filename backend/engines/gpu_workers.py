@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from backend.engines.gpu_lanes import GpuLanes, Wanted
 from backend.engines.gpu_pool import GpuFacts
-from backend.engines.worker_port import EngineWorker
+from backend.engines.worker_port import EngineWorker, RestingWorker
 from backend.engines.worker_types import ProgressUpdate, TaskRequest, TaskResult, WorkerSnapshot
 from backend.utils.clock import Clock
 
@@ -50,6 +50,11 @@ class GpuWorkers:
 
     async def stop(self) -> None:
         await asyncio.gather(*(worker.stop() for worker in self.processes))
+
+    def forgive(self) -> None:
+        for worker in self.processes:
+            if isinstance(worker, RestingWorker):
+                worker.forgive()
 
     async def warm(self) -> None:
         """Load the engine where a GPU has nothing to do; without one nothing happens. Raises EngineFailure."""

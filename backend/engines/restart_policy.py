@@ -41,6 +41,10 @@ class RestartPolicy:
         self._not_before_s = 0.0
         self._open_until_s = None
 
+    def forgive(self) -> None:
+        """Somebody mended it: try again at once."""
+        self.succeeded()
+
     def failed(self, *, ready_for_s: float = 0.0, open_now: bool = False) -> None:
         """A worker died or could not start; `ready_for_s` is how long it had been ready."""
         now = self._clock.monotonic_s()

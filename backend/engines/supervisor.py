@@ -97,6 +97,10 @@ class WorkerSupervisor:
         if self._retiring:
             await asyncio.wait(set(self._retiring))
 
+    def forgive(self) -> None:
+        """Forget the failures in a row: a person mended what was wrong, or wants it tried again at once."""
+        self._policy.forgive()
+
     async def warm(self) -> None:
         """Spawn the worker, if need be, and wait until it is ready. Raises `EngineFailure`."""
         async with self._my_turn(_never):

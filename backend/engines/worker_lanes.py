@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from backend.engines.worker_port import EngineWorker
+from backend.engines.worker_port import EngineWorker, RestingWorker
 from backend.engines.worker_types import ProgressUpdate, TaskRequest, TaskResult, WorkerSnapshot
 
 # Tasks of jobs carry the job's id; previews and uploads carry another kind of ticket.
@@ -30,6 +30,11 @@ class WorkerLanes:
     async def stop(self) -> None:
         await self._main.stop()
         await self._spare.stop()
+
+    def forgive(self) -> None:
+        for worker in (self._main, self._spare):
+            if isinstance(worker, RestingWorker):
+                worker.forgive()
 
     async def warm(self) -> None:
         await self._main.warm()

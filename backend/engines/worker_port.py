@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from backend.engines.worker_types import ProgressUpdate, TaskRequest, TaskResult, WorkerSnapshot
 
@@ -29,3 +29,10 @@ class EngineWorker(Protocol):
     ) -> TaskResult: ...
 
     def snapshot(self) -> WorkerSnapshot: ...
+
+
+@runtime_checkable
+class RestingWorker(Protocol):
+    """A worker that rests after repeated failures and can be told to rest no longer."""
+
+    def forgive(self) -> None: ...

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from backend.models.codes import ErrorCode
 from backend.models.job import WireModel
+from backend.models.system import CpuView, DataView, MemoryView
 
 # A name fits a line of the page, a note a small box.
 MAX_VOICE_NAME_CHARS = 100
@@ -216,15 +217,19 @@ class WorkerView(WireModel):
 
 
 class GpuView(WireModel):
-    """One NVIDIA GPU. `engine`: whose worker has a process on it; memory is null where the driver does not tell it."""
+    """One NVIDIA GPU. `engine`: whose worker has a process on it, `task`: what that does; what the driver does not tell
+    is null."""
 
     index: int
     uuid: str
     name: str
     total_mib: int | None
     free_mib: int | None
+    utilisation_percent: int | None
+    temperature_c: int | None
     compute_capability: str | None
     engine: str | None
+    task: str | None
     job_id: str | None
 
 
@@ -260,13 +265,17 @@ class SystemView(WireModel):
     python: str
     platform: str
     cpu_count: int
+    cpu: CpuView
+    memory: MemoryView
     disk: DiskView
+    data: DataView
     queue: QueueView
     workers: list[WorkerView]
     engines: list[EngineView]
     gpus: list[GpuView]
     schema_version: int
     uptime_seconds: float
+    first_run: bool
 
 
 class SessionRequest(WireModel):

@@ -3,6 +3,9 @@
 On loopback nothing is asked for unless API_KEY is set. On any other address a key is needed: API_KEY, or one
 that is made at the first start, shown once in the terminal and kept only as a hash. The page trades the key for
 a session cookie, a signed expiry time, so that no list of sessions has to be kept.
+
+That key is the owner's. Keys made on the page (`key_ring.py`) open the same doors but two: who came in with one may
+neither manage keys nor change settings, also not through a session that was opened with it.
 """
 
 from __future__ import annotations
@@ -11,10 +14,11 @@ import hashlib
 import hmac
 import secrets
 import sys
-from typing import Any
+from typing import Any, Protocol
 
 from backend.models.codes import ErrorCode
 from backend.models.errors import ProductError, RequestError
+from backend.services.key_ring import digest_of
 from backend.services.wrong_keys import WrongKeys
 from backend.storage.settings_kv import SettingsRepository
 from backend.utils.clock import Clock
@@ -24,10 +28,31 @@ KEY_FLAG = "api_key"
 # A month: a phone on the sofa should not ask every evening.
 SESSION_S = 30 * 24 * 3600
 _KEY_BYTES = 20
+# Who came in with the key of the settings or of the first start. No id of a key looks like this.
+OWNER = "owner"
 
 
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()
+class OtherKeys(Protocol):
+    """Keys besides the owner's; `KeyRing` is the real one."""
+
+    def holder_of(self, key: str) -> str | None: ...
+
+    def holds(self, key_id: str) -> bool: ...
+
+    def note_use(self, key_id: str) -> None: ...
+
+
+class NoOtherKeys:
+    """Before the ring is there."""
+
+    def holder_of(self, key: str) -> str | None:
+        return None
+
+    def holds(self, key_id: str) -> bool:
+        return False
+
+    def note_use(self, key_id: str) -> None:
+        """Nobody uses what is not there."""
 
 
 class Access:
@@ -39,11 +64,16 @@ class Access:
         self._key_digest: bytes | None = None
         self._session_secret = b""
         self._wrong = WrongKeys(clock)
+        self._others: OtherKeys = NoOtherKeys()
+
+    def use(self, others: OtherKeys) -> None:
+        """Let these keys in too, where a key is asked for."""
+        self._others = others
 
     async def load(self, settings: Settings, flags: SettingsRepository) -> None:
         """Learn or make the key. Raises ProductError, or what the store raises: without a key nothing is served."""
         if settings.api_key is not None:
-            self._key_digest = _digest(settings.api_key.get_secret_value())
+            self._key_digest = digest_of(settings.api_key.get_secret_value())
         elif not settings.is_loopback:
             self._key_digest = await self._stored_or_new(flags)
         if self._key_digest is not None:
@@ -56,7 +86,7 @@ class Access:
         if stored is not None:
             return _digest_in(stored)
         key = "aio_" + secrets.token_hex(_KEY_BYTES)
-        digest = _digest(key)
+        digest = digest_of(key)
         # Shown before it is kept: if the service dies in between, the next start shows a new one. The other
         # way round nobody would ever have seen the key that counts.
         _show(key)
@@ -70,21 +100,47 @@ class Access:
 
     def accepts_key(self, key: str, caller: str = "") -> bool:
         """Compared in constant time. `caller`, a network address, is not heard after too many wrong keys."""
+        return self._holder(key, caller) is not None
+
+    def is_owner_key(self, key: str, caller: str = "") -> bool:
+        """Whether it is API_KEY or the key of the first start."""
+        return self._holder(key, caller) == OWNER
+
+    def _holder(self, key: str, caller: str) -> str | None:
+        """OWNER, the id of a key of the page, or None for a wrong one."""
         if self._key_digest is None or self._wrong.must_wait(caller):
-            return False
-        is_right = hmac.compare_digest(_digest(key), self._key_digest)
-        if not is_right:
+            return None
+        is_owner = hmac.compare_digest(digest_of(key), self._key_digest)
+        other = self._others.holder_of(key)
+        if is_owner:
+            return OWNER
+        if other is None:
             self._wrong.note(caller)
-        return is_right
+        else:
+            self._others.note_use(other)
+        return other
 
     def accepts_session(self, token: str) -> bool:
         """Whether a cookie is one of ours and has not run out."""
-        expiry, _, signature = token.partition(".")
+        return self._session_holder(token) is not None
+
+    def is_owner_session(self, token: str) -> bool:
+        return self._session_holder(token) == OWNER
+
+    def _session_holder(self, token: str) -> str | None:
+        """Whose key opened it. A session of the owner is `expiry.signature`, another one `expiry.key_id.signature`."""
+        claim, _, signature = token.rpartition(".")
+        expiry, _, key_id = claim.partition(".")
         if self._key_digest is None or not (expiry.isascii() and expiry.isdigit()) or len(expiry) > 12:
-            return False
+            return None
         # As bytes: compare_digest refuses text that is not ASCII, and a cookie may hold anything.
-        is_ours = hmac.compare_digest(self._sign(expiry).encode(), signature.encode())
-        return is_ours and int(expiry) * 1000 > self._clock.now_ms()
+        shown = signature.encode("utf-8", "surrogatepass")
+        is_ours = hmac.compare_digest(self._sign(claim).encode(), shown)
+        if not is_ours or int(expiry) * 1000 <= self._clock.now_ms():
+            return None
+        if key_id and not self._others.holds(key_id):
+            return None
+        return key_id or OWNER
 
     def open_session(self, key: str, caller: str = "") -> str:
         """A token for the right key. Raises `unauthorized`, and `rate_limited` after too many wrong ones."""
@@ -92,17 +148,22 @@ class Access:
             raise RequestError(
                 ErrorCode.RATE_LIMITED, "Too many tries to log in.", hint="Wait a minute, then try again."
             )
-        if not self.accepts_key(key, caller):
+        holder = self._holder(key, caller)
+        if holder is None:
             raise RequestError(
                 ErrorCode.UNAUTHORIZED,
                 "That is not the key.",
                 hint="The key was shown in the terminal at the first start, or it is API_KEY in .env.",
             )
-        expiry = str(self._clock.now_ms() // 1000 + SESSION_S)
-        return f"{expiry}.{self._sign(expiry)}"
+        claim = str(self._clock.now_ms() // 1000 + SESSION_S)
+        if holder != OWNER:
+            claim += f".{holder}"
+        return f"{claim}.{self._sign(claim)}"
 
-    def _sign(self, expiry: str) -> str:
-        return hmac.new(self._session_secret, expiry.encode(), hashlib.sha256).hexdigest()
+    def _sign(self, claim: str) -> str:
+        return hmac.new(
+            self._session_secret, claim.encode("utf-8", "surrogatepass"), hashlib.sha256
+        ).hexdigest()
 
 
 def _digest_in(stored: dict[str, Any]) -> bytes:

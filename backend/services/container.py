@@ -22,6 +22,7 @@ from backend.engines.speech.base import BaseSpeechEngine
 from backend.engines.wan2gp_models import Wan2GPModels, load_wan2gp_models
 from backend.engines.worker_port import EngineWorker
 from backend.services.access import Access
+from backend.services.admin_wiring import AdminServices, open_own, wire_admin
 from backend.services.avatar_service import AvatarService
 from backend.services.batch_service import BatchService
 from backend.services.catalog import Catalog
@@ -115,6 +116,10 @@ async def running_services(
         stack.callback(bus.close)
 
         await access.load(settings, store.settings)
+        own = await open_own(settings, store, access, clock, on_death)
+        stack.push_async_callback(own.keys.stop)
+        # What was chosen on the page counts from here on; what is above, the page cannot change.
+        settings = own.settings.now
         notes = WorkerNotes(store.workers, boot_id)
         await sweep_left_overs(store.workers, boot_id)
         # After the sweep: a process that is left over could fill an attempt's folder again.
@@ -188,7 +193,20 @@ async def running_services(
             DiskService(
                 store=store, layout=layout, retention=retention, folders=ledger_folders(settings, layout)
             ),
+            partial(
+                wire_admin,
+                store=store,
+                layout=layout,
+                own=own,
+                models=models,
+                retention=retention,
+                workers=team,
+                gpus=gpus,
+                ffmpeg=binary,
+                clock=clock,
+            ),
         )
+        stack.push_async_callback(services.admin.doctor.stop)
         report = await store.jobs.reap_lost(boot_id)
         if report.requeued or report.failed or report.cancelled:
             app_logger.warning("jobs of a crashed service: %s", report)
@@ -234,6 +252,7 @@ def _wire(
     webhooks: WebhookService,
     sender: Sender,
     disk: DiskService,
+    admin: Callable[..., AdminServices],
 ) -> tuple[Services, Dispatcher]:
     registry = EngineRegistry()
     register_engines(registry, adapters)
@@ -362,5 +381,6 @@ def _wire(
         scripts=scripts.requests,
         texts=wire_texts(store, workers["speech"], voices, files, max_chars=settings.max_script_chars),
         library=wire_library(store, jobs=jobs, router=router, voices=voices, clock=clock),
+        admin=admin(system=system, speech=voice.router, scripts=scripts.requests),
     )
     return services, dispatcher

@@ -15,12 +15,16 @@ from backend.utils.config import Settings
 BYTES_PER_GB = 10**9
 
 
+def limits_of(settings: Settings) -> Limits:
+    """What is kept, as the settings say."""
+    return Limits(settings.keep_jobs_days, settings.keep_jobs, int(settings.disk_budget_gb * BYTES_PER_GB))
+
+
 def wire_retention(settings: Settings, store: Store, clock: Clock) -> Retention:
     """The rules with the limits of the settings."""
-    limits = Limits(settings.keep_jobs_days, settings.keep_jobs, int(settings.disk_budget_gb * BYTES_PER_GB))
     # Their owners make again what is missing: the speech worker its clips, the service its previews.
     caches = ((settings.cache_dir / "speech", "*.clip"), (settings.cache_dir / "previews", "*.wav"))
-    return Retention(store=store, clock=clock, limits=limits, caches=caches)
+    return Retention(store=store, clock=clock, limits=limits_of(settings), caches=caches)
 
 
 def ledger_folders(settings: Settings, layout: DataLayout) -> dict[DiskKind, tuple[Path, ...]]:

@@ -8,7 +8,7 @@ next start; one that was paused stays paused.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from backend.models.codes import ErrorCode
@@ -58,6 +58,10 @@ class ModelService:
         # One for all: requests are rare, and two for one model must not cross.
         self._lock = asyncio.Lock()
         self._stopping = False
+
+    def use_sources(self, order: Sequence[str], *, hf_endpoint: str | None) -> None:
+        """Another order or mirror (`MODEL_SOURCES`, `HF_ENDPOINT`), from the next file on."""
+        self._transfers.use_sources(order, hf_endpoint=hf_endpoint)
 
     # -- life ----------------------------------------------------------------------------------------
     async def start(self) -> None:

@@ -58,14 +58,20 @@ class ModelSources:
         addresses: Mapping[str, str] = ADDRESSES,
     ) -> None:
         """`order`: names of SOURCE_NAMES, or `auto` alone. `addresses` is a seam for tests."""
+        self._addresses = dict(addresses)
+        self._speeds: dict[str, float] = {}
+        self.use(order, hf_endpoint=hf_endpoint)
+        self._listings: dict[tuple[str, str, str], list[dict[str, object]]] = {}
+
+    def use(self, order: Sequence[str], *, hf_endpoint: str | None) -> None:
+        """Another order or mirror, from the next file on."""
         self._measure = "auto" in order
         self._order = SOURCE_NAMES if self._measure else tuple(order)
-        self._bases = dict(addresses)
+        self._bases = dict(self._addresses)
         if hf_endpoint:
             self._bases["hf_endpoint"] = hf_endpoint.rstrip("/")
-        self._speeds: dict[str, float] = {}
+        self._speeds = {}
         self._measured_at = -MEASURED_FOR_S
-        self._listings: dict[tuple[str, str, str], list[dict[str, object]]] = {}
 
     def candidates(self, model: CatalogueModel, file: CatalogueFile) -> list[Candidate]:
         """The places of a file, best first, each address once."""

@@ -94,6 +94,10 @@ class ModelTransfers:
         # Two models may share a file.
         self._locks: dict[Path, asyncio.Lock] = {}
 
+    def use_sources(self, order: Sequence[str], *, hf_endpoint: str | None) -> None:
+        """Another order or mirror, from the next file on."""
+        self._sources.use(order, hf_endpoint=hf_endpoint)
+
     async def run(self, model: CatalogueModel, transfer: Transfer) -> None:
         """Bring every file. Raises ProductError: fetch_failed, fetch_refused (offline), disk_full."""
         transfer.phase = "downloading"

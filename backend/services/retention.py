@@ -79,6 +79,10 @@ class Retention:
         """What the settings say."""
         return self._limits
 
+    def use(self, limits: Limits) -> None:
+        """Other limits, from the next round on."""
+        self._limits = limits
+
     async def run(self) -> Usage:
         """The hourly round: jobs, uploads, then the budget. Caches have bounds of their own and stay."""
         async with self._lock:

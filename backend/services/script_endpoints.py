@@ -158,17 +158,23 @@ class ScriptModels:
         self._api = api
         self._local = local
         self._clock = clock
-        self._places = tuple(places) if api.discovery else ()
+        self._places = tuple(places)
         self._transport = transport
         self._looking = asyncio.Lock()
         self._found: tuple[ScriptModel, ...] = ()
+        self._found_at_s = float("-inf")
+
+    def use(self, api: ScriptApi) -> None:
+        """Other settings, from the next look on."""
+        self._api = api
         self._found_at_s = float("-inf")
 
     async def all(self) -> tuple[ScriptModel, ...]:
         """Best first: what the user set, what runs on this computer, the small model of our own."""
         async with self._looking:
             if self._clock.monotonic_s() - self._found_at_s >= KEPT_S:
-                looks = [self._look_at(place) for place in self._places]
+                places = self._places if self._api.discovery else ()
+                looks = [self._look_at(place) for place in places]
                 found = await asyncio.gather(self._look_at_custom(), *looks)
                 self._found = tuple(model for models in found for model in models)
                 self._found_at_s = self._clock.monotonic_s()

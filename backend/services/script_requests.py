@@ -18,7 +18,7 @@ from typing import Any, Literal
 from backend.models.codes import ErrorCode
 from backend.models.errors import EngineFailure, ProductError, RequestError
 from backend.models.script import ScriptModelList, ScriptOrder, ScriptText
-from backend.services.script_endpoints import ScriptModel, ScriptModels
+from backend.services.script_endpoints import ScriptApi, ScriptModel, ScriptModels
 from backend.services.script_writer import Assignment, Desk, ScriptWriter
 from backend.utils.logger import app_logger
 
@@ -44,6 +44,10 @@ class ScriptService:
         self._writer = writer
         self._work_dir = work_dir
         self._writing = 0
+
+    def use(self, api: ScriptApi) -> None:
+        """Other settings of who writes; also for jobs, which ask the same list."""
+        self._models.use(api)
 
     async def models(self) -> ScriptModelList:
         return await self._models.listed()

@@ -42,6 +42,17 @@ def local_model(catalogue_dir: Path, models_dir: Path) -> LocalModel:
     )
 
 
+def script_api(settings: Settings) -> ScriptApi:
+    """Who writes, as the settings say."""
+    key = settings.script_api_key
+    return ScriptApi(
+        url=settings.script_api_url,
+        key=key.get_secret_value() if key else None,
+        model=settings.script_api_model,
+        discovery=settings.script_discovery,
+    )
+
+
 def wire_scripts(
     settings: Settings,
     *,
@@ -52,15 +63,9 @@ def wire_scripts(
     clock: Clock,
 ) -> ScriptServices:
     """`worker`: the one that runs the small model."""
-    key = settings.script_api_key
     # A service that listens at one of those ports itself would find its own voices there.
     models = ScriptModels(
-        ScriptApi(
-            url=settings.script_api_url,
-            key=key.get_secret_value() if key else None,
-            model=settings.script_api_model,
-            discovery=settings.script_discovery,
-        ),
+        script_api(settings),
         local=local_model(catalogue_dir, settings.models_dir),
         clock=clock,
         places=[place for place in PLACES if urlsplit(place.url).port != settings.port],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backend.services.access import Access
+from backend.services.admin_wiring import AdminServices
 from backend.services.avatar_service import AvatarService
 from backend.services.batch_service import BatchService
 from backend.services.disk_service import DiskService
@@ -46,3 +47,4 @@ class Services:
     scripts: ScriptService
     texts: TextServices
     library: LibraryServices
+    admin: AdminServices

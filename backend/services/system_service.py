@@ -25,11 +25,15 @@ from backend.models.library import (
     SystemView,
     WorkerView,
 )
+from backend.models.system import DataView, FirstRunView
 from backend.services.engine_router import EngineRouter
+from backend.services.machine_figures import MachineFigures
 from backend.storage.store import Store
 from backend.utils.clock import Clock
 from backend.utils.config import Settings
 
+# Row of settings_kv: set once somebody has seen the welcome.
+FIRST_RUN_KEY = "first_run_done"
 _RUNNING = (JobStatus.PROCESSING, JobStatus.FALLBACK, JobStatus.CANCELLING)
 
 
@@ -68,6 +72,7 @@ class SystemService:
         self._clock = clock
         self._on_resume = on_resume
         self._started_s = clock.monotonic_s()
+        self._figures = MachineFigures()
 
     async def engines(self) -> list[EngineView]:
         # Readiness looks at files, so it is asked on a thread.
@@ -116,14 +121,30 @@ class SystemService:
             python=platform.python_version(),
             platform=f"{platform.system()} {platform.machine()}",
             cpu_count=os.cpu_count() or 1,
+            cpu=await asyncio.to_thread(self._figures.cpu),
+            memory=await asyncio.to_thread(self._figures.memory),
             disk=DiskView(free_bytes=disk.free, total_bytes=disk.total),
+            data=DataView(path=str(self._data_dir), free_bytes=disk.free, total_bytes=disk.total),
             queue=await self.queue(),
             workers=[self._worker_view(worker) for worker in self._workers],
             engines=await self.engines(),
             gpus=await self._gpus(),
             schema_version=self._schema_version,
             uptime_seconds=round(self._clock.monotonic_s() - self._started_s, 1),
+            first_run=await self._is_first_run(),
         )
+
+    async def set_first_run(self, *, done: bool) -> FirstRunView:
+        """Remember that the welcome was seen, or show it again."""
+        await self._store.settings.set(FIRST_RUN_KEY, {"done": done})
+        return FirstRunView(first_run=await self._is_first_run())
+
+    async def _is_first_run(self) -> bool:
+        kept = await self._store.settings.get(FIRST_RUN_KEY)
+        if kept is not None:
+            return not kept.get("done")
+        # Whoever made a video with a release before there was a welcome needs none.
+        return sum((await self._store.jobs.counts()).values()) == 0
 
     async def _gpus(self) -> list[GpuView]:
         now = await self._lanes.look()
@@ -164,7 +185,10 @@ def _gpu_view(lane: Lane, gpu: GpuFacts) -> GpuView:
         name=gpu.name,
         total_mib=gpu.total_mib,
         free_mib=gpu.free_mib,
+        utilisation_percent=gpu.utilisation_percent,
+        temperature_c=gpu.temperature_c,
         compute_capability=".".join(map(str, gpu.compute_capability)) if gpu.compute_capability else None,
         engine=engine,
+        task=lane.workers[engine].snapshot().state if engine is not None else None,
         job_id=lane.workers[engine].snapshot().job_id if engine is not None else None,
     )

@@ -10,6 +10,7 @@ import asyncio
 from dataclasses import dataclass
 from functools import partial
 
+from backend.storage.api_keys import ApiKeysRepository
 from backend.storage.avatars import AvatarsRepository
 from backend.storage.batches import BatchesRepository
 from backend.storage.blobs import BlobStore
@@ -50,6 +51,7 @@ class Store:
     dictionary: DictionaryRepository
     folders: FoldersRepository
     drafts: DraftsRepository
+    keys: ApiKeysRepository
     run_times: RunTimesRepository
     blobs: BlobStore
     checkpoints: Checkpoints
@@ -86,6 +88,7 @@ async def open_store(
         dictionary=DictionaryRepository(db, clock),
         folders=FoldersRepository(db, clock),
         drafts=DraftsRepository(db, clock),
+        keys=ApiKeysRepository(db, clock),
         run_times=RunTimesRepository(db, clock),
         blobs=BlobStore(layout.data),
         checkpoints=Checkpoints(layout.checkpoints),

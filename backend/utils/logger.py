@@ -90,6 +90,12 @@ def _file_handler(path: Path) -> logging.Handler:
     return handler
 
 
+def set_log_level(level: str) -> None:
+    """From the next line on."""
+    for target in (app_logger, worker_logger):
+        target.setLevel(level)
+
+
 def configure_logging(logs_dir: Path, level: str = "INFO") -> Callable[[], None]:
     """Attach the two rotating files; returns the function that undoes it. `logs_dir` must exist."""
     attached: list[tuple[logging.Logger, logging.Handler]] = []
@@ -102,8 +108,7 @@ def configure_logging(logs_dir: Path, level: str = "INFO") -> Callable[[], None]
         for target in loggers:
             target.addHandler(handler)
             attached.append((target, handler))
-    for target in (app_logger, worker_logger):
-        target.setLevel(level)
+    set_log_level(level)
 
     def close() -> None:
         for target, handler in attached:

@@ -9,6 +9,7 @@ from backend.storage.migrations import (
     m0004_voices,
     m0005_run_times,
     m0006_library,
+    m0007_api_keys,
 )
 from backend.storage.migrations.runner import Migration
 
@@ -20,4 +21,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     m0004_voices.upgrade,
     m0005_run_times.upgrade,
     m0006_library.upgrade,
+    m0007_api_keys.upgrade,
 )

@@ -36,6 +36,8 @@ def fake_nvml(monkeypatch: pytest.MonkeyPatch, **changes: object) -> ModuleType:
         "nvmlDeviceGetName": lambda handle: "NVIDIA GeForce RTX 4090",
         "nvmlDeviceGetMemoryInfo": lambda handle: memory,
         "nvmlDeviceGetCudaComputeCapability": lambda handle: (8, 9),
+        "nvmlDeviceGetUtilizationRates": lambda handle: SimpleNamespace(gpu=37, memory=12),
+        "nvmlDeviceGetTemperature": lambda handle, sensor: 61 + sensor,
         **changes,
     }
     for name, answer in answers.items():
@@ -50,7 +52,7 @@ def refuse(*_: object) -> None:
 
 def test_a_card_is_told_with_its_memory_in_mebibytes(monkeypatch: pytest.MonkeyPatch) -> None:
     module = fake_nvml(monkeypatch)
-    facts = GpuFacts(0, "GPU-1234", "NVIDIA GeForce RTX 4090", 24 * 1024, 20 * 1024, (8, 9))
+    facts = GpuFacts(0, "GPU-1234", "NVIDIA GeForce RTX 4090", 24 * 1024, 20 * 1024, (8, 9), 37, 61)
     driver = NvidiaDriver()
     assert driver.look() == driver.look() == (facts,)
     assert module.opened == 1, "it stays open: opening may take a second"
@@ -70,9 +72,11 @@ def test_a_driver_that_was_restarted_is_found_again(monkeypatch: pytest.MonkeyPa
 def test_what_a_card_does_not_tell_is_unknown_and_the_rest_still_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    fake_nvml(monkeypatch, nvmlDeviceGetMemoryInfo=refuse, nvmlDeviceGetCudaComputeCapability=refuse)
+    questions = ("MemoryInfo", "CudaComputeCapability", "UtilizationRates", "Temperature")
+    fake_nvml(monkeypatch, **{f"nvmlDeviceGet{question}": refuse for question in questions})
     (facts,) = NvidiaDriver().look()
     assert (facts.total_mib, facts.free_mib, facts.compute_capability) == (None, None, None)
+    assert (facts.utilisation_percent, facts.temperature_c) == (None, None)
 
 
 def test_a_card_that_cannot_be_reached_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

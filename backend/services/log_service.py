@@ -1,0 +1,168 @@
+"""The service's logs for a person: newest first, filtered, without secrets. Runs in the service process.
+
+Reads happen on a thread and look through a bounded piece of the logs; a cursor says where the next page goes on, also
+when the logs were rotated meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import heapq
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.models.codes import ErrorCode
+from backend.models.errors import FieldError, RequestError
+from backend.models.logs import LOG_LEVELS, LogLevel, LogLine, LogPage
+from backend.utils.log_lines import LogEntry, LogPlace, backwards, end_of
+from backend.utils.redact import Redactor
+
+LOG_FILES = {"app": "app.log", "worker": "worker.log"}
+MAX_LINES = 500
+# A request reads so much at most, some tens of milliseconds; a filter that finds nothing asks for the next page.
+MAX_SCAN_BYTES = 4 << 20
+MAX_MESSAGE_CHARS = 4000
+_TRACEBACK = "Traceback (most recent call last)"
+# Two readings at a time: more would only fight for the disk.
+_READERS = 2
+
+
+@dataclass(frozen=True)
+class LogFilter:
+    """`source`: app, worker (all of them) or one worker's name; `level`: at least this; `text` in any case."""
+
+    source: str | None = None
+    level: LogLevel | None = None
+    text: str | None = None
+    job_id: str | None = None
+
+    def files(self) -> list[str]:
+        if self.source is None:
+            return list(LOG_FILES)
+        return ["app"] if self.source == "app" else ["worker"]
+
+    def takes(self, line: LogLine) -> bool:
+        if self.source not in (None, "app", "worker") and line.source != self.source:
+            return False
+        if self.level is not None and LOG_LEVELS.index(line.level) < LOG_LEVELS.index(self.level):
+            return False
+        if self.job_id is not None and line.job_id != self.job_id:
+            return False
+        return self.text is None or self.text.lower() in f"{line.message}\n{line.job_id or ''}".lower()
+
+
+@dataclass
+class _Budget:
+    """Bytes that one request may still read; `is_spent`: a reader had to stop for want of them."""
+
+    left: int
+    is_spent: bool = False
+
+
+class LogService:
+    """Reads `app.log` and `worker.log`."""
+
+    def __init__(self, logs_dir: Path, redactor: Callable[[tuple[str, ...]], Redactor]) -> None:
+        self._logs_dir = logs_dir
+        self._redactor = redactor
+        self._slots = asyncio.Semaphore(_READERS)
+
+    async def page(self, wanted: LogFilter, *, limit: int, cursor: str | None) -> LogPage:
+        """At most `limit` lines. Raises `validation_failed` for a cursor that is not one of ours."""
+        places = _read_cursor(cursor)
+        async with self._slots:
+            return await asyncio.to_thread(self._read, wanted, limit, places)
+
+    def _read(self, wanted: LogFilter, limit: int, places: dict[str, LogPlace]) -> LogPage:
+        reached = dict(places)
+        for name in wanted.files():
+            # Also of a log that gives nothing to this page: its lines of the meantime belong to no later one.
+            end = end_of(self._path(name))
+            if end is not None:
+                reached.setdefault(name, end)
+        budget = _Budget(MAX_SCAN_BYTES)
+        redactor = self._redactor(())
+        readers = [self._entries(name, reached, budget) for name in wanted.files() if name in reached]
+        # Newest first over all files; within one file the order is the file's own.
+        merged = heapq.merge(*readers, key=lambda item: item[1].at, reverse=True)
+        found: list[LogLine] = []
+        for name, entry in merged:
+            if budget.is_spent:
+                break
+            reached[name] = entry.place
+            line = _line(entry, redactor)
+            if wanted.takes(line):
+                found.append(line)
+                if len(found) == limit:
+                    return LogPage(data=found, next_cursor=_make_cursor(reached))
+        return LogPage(data=found, next_cursor=_make_cursor(reached) if budget.is_spent else None)
+
+    def _entries(
+        self, name: str, reached: dict[str, LogPlace], budget: _Budget
+    ) -> Iterator[tuple[str, LogEntry]]:
+        for entry, place, read_bytes in backwards(self._path(name), after=reached[name]):
+            budget.left -= read_bytes
+            if entry is not None:
+                yield name, entry
+            elif budget.left <= 0:
+                # All before this was taken: the merge asks for the next one only then.
+                reached[name] = place
+                budget.is_spent = True
+                return
+
+    def _path(self, name: str) -> Path:
+        return self._logs_dir / LOG_FILES[name]
+
+
+def _line(entry: LogEntry, redactor: Redactor) -> LogLine:
+    return LogLine(
+        at=entry.at,
+        level=_level(entry.level),
+        source=entry.source,
+        message=redactor.clean(_told(entry))[:MAX_MESSAGE_CHARS],
+        job_id=entry.job_id,
+    )
+
+
+def _told(entry: LogEntry) -> str:
+    """The line, and of a traceback only how it ended: the rest is for developers, who have the file."""
+    if _TRACEBACK not in entry.more:
+        return f"{entry.text}\n{entry.more}".rstrip() if entry.more else entry.text
+    last = entry.more.rstrip().rsplit("\n", 1)[-1].strip()
+    return f"{entry.text}\n{last}"
+
+
+def _level(name: str) -> LogLevel:
+    if name == "CRITICAL":
+        return "ERROR"
+    return next((level for level in LOG_LEVELS if level == name), "INFO")
+
+
+def _make_cursor(places: dict[str, LogPlace]) -> str | None:
+    told = {name: [place.file_number, place.offset] for name, place in places.items()}
+    return base64.urlsafe_b64encode(json.dumps(told).encode()).decode().rstrip("=") if told else None
+
+
+def _read_cursor(cursor: str | None) -> dict[str, LogPlace]:
+    if not cursor:
+        return {}
+    try:
+        told = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+        places = {}
+        for name, (file_number, offset) in told.items():
+            if name not in LOG_FILES or type(file_number) is not int or type(offset) is not int or offset < 0:
+                raise ValueError(name)
+            places[name] = LogPlace(file_number, offset)
+        return places
+    except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error) as error:
+        message = "Use next_cursor of the page before."
+        raise RequestError(
+            ErrorCode.VALIDATION_FAILED,
+            "The cursor is not one of ours.",
+            hint=message,
+            fields=(FieldError("cursor", message),),
+        ) from error
