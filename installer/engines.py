@@ -180,7 +180,7 @@ INFINITETALK = EngineDefinition(
         ("infinitetalk-multi", "two speakers"),
     ),
     weights_gb=28,
-    packages_mib=130,
+    packages_mib=140,
     # Triton builds its kernels against them when a model is compiled.
     needs_headers=True,
     refuses_macos=True,

@@ -26,7 +26,8 @@ else:
         with attention_backend("native"):
             yield
 
-    from tests.infinitetalk.tiny_worker import Bench, make_models
+    from tests.infinitetalk.tiny_worker import Bench
+    from workers.infinitetalk.tiny_model import make_models
 
     @pytest.fixture(scope="session")
     def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -12,7 +12,6 @@ from PIL import Image
 
 from tests.infinitetalk.tiny_worker import (
     FFMPEG,
-    SIDE,
     Bench,
     Recorder,
     film,
@@ -25,6 +24,7 @@ from workers.infinitetalk import machine, memory, pipeline
 from workers.infinitetalk.handler import create_handler, memory_failure
 from workers.infinitetalk.memory import Plan
 from workers.infinitetalk.models import GuestCodec, ModelStore
+from workers.infinitetalk.tiny_model import SIDE
 from workers.infinitetalk.transformer import InfiniteTalkTransformer
 from workers.infinitetalk.video_file import probe
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.infinitetalk.tiny_worker import Bench, Recorder, make_models, of_two
+from tests.infinitetalk.tiny_worker import Bench, Recorder, of_two
 from workers.handler import TaskError
+from workers.infinitetalk.tiny_model import make_models
 
 
 def test_missing_weights_are_named_as_the_catalogue_names_them(tmp_path: Path) -> None:

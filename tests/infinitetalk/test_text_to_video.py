@@ -14,12 +14,13 @@ from diffusers import UniPCMultistepScheduler, WanPipeline, WanTransformer3DMode
 from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffusers
 from safetensors.torch import save_file
 
-from tests.infinitetalk.tiny_worker import FFMPEG, Bench, Recorder, make_models, make_speech
+from tests.infinitetalk.tiny_worker import FFMPEG, Bench, Recorder, make_speech
 from workers.handler import Task, TaskCancelled, TaskError, WorkerSetup
 from workers.infinitetalk import machine, memory
 from workers.infinitetalk.handler import InfiniteTalkHandler, create_handler
 from workers.infinitetalk.models import GuestCodec
 from workers.infinitetalk.text_video import Shot, TextToVideo
+from workers.infinitetalk.tiny_model import make_models
 from workers.infinitetalk.weights.mapping import base_names
 from workers.infinitetalk.weights.text_video import load_text_video
 from workers.wan2gp.media import probe_video
