@@ -28,7 +28,7 @@ export default [
       "no-shadow": ["error", { builtinGlobals: false }],
       "no-throw-literal": "error",
       "no-unused-expressions": ["error", { allowShortCircuit: true, allowTernary: true }],
-      "no-unused-vars": ["error", { args: "after-used", caughtErrors: "all" }],
+      "no-unused-vars": ["error", { args: "after-used", caughtErrors: "all", ignoreRestSiblings: true }],
       "no-promise-executor-return": "off",
       "no-self-compare": "error",
       "no-template-curly-in-string": "error",

@@ -9,8 +9,8 @@ import pytest
 
 from backend.engines.draft_adapter import DraftAdapter
 from backend.engines.speech.builtin import BUILTIN
-from backend.models.codes import ErrorCode, JobStatus, StageName, StageState
 from backend.models.batch_records import DeliveryState
+from backend.models.codes import ErrorCode, JobStatus, StageName, StageState
 from backend.models.disk import DiskUse, Reclaimable
 from backend.models.doctor import CheckStatus, FixAction
 from backend.models.library import MatchView, SimilarityView
@@ -100,7 +100,7 @@ COMPUTED = {
     "doctor.hint_": DOCTOR_CHECKS - {"draft", "speech"} | {"engine"},
     # Where the service or a link helps; the others are words alone.
     "doctor.fix_": set(get_args(FixAction)) - {"repair", "read_docs"},
-    "hooks.": {"on_completed", "on_failed", "on_cancelled"},
+    "hooks.on_": {"completed", "failed", "cancelled"},
     "hooks.status_": {state.value for state in DeliveryState},
     "settings.group_": set(get_args(SettingGroup)) | {"other"},
     "settings.name_": {setting.name for setting in PAGE_SETTINGS},
@@ -109,6 +109,7 @@ COMPUTED = {
     "theme.": {"auto", "light", "dark"},
     "count.": {"window", "step"},
     "studio.draft_": {"saved", "saving", "local"},
+    "studio.promote_": {"best", "fast"},
     "studio.quality_": {f"{name}{end}" for name in ("draft", "fast", "best") for end in ("", "_note")},
     "studio.preset_": {"quality", "balanced", "fast", "turbo"},
     "notice.": {"voice_match", "voice_clone", "voice_stand_in", "speaker_silent"},
@@ -219,6 +220,9 @@ def test_chinese_is_translated() -> None:
         "voicepage.read_en",
         "models.gigabytes",
         "models.megabytes",
+        "modelpage.so_far",
+        "system.mib",
+        "system.celsius",
     }
     assert untranslated <= same_everywhere
 

@@ -10,15 +10,15 @@ import { engineTrouble } from "./wording.js";
 
 /** @typedef {import("../types.js").Engine} Engine */
 
-/** @param {Engine} engine */
-function card(engine) {
+/** @param {Engine} engine @param {{level?: "h3"|"h4"}} [options] */
+export function engineCard(engine, { level = "h3" } = {}) {
   return h(
     "li",
     { class: "engine", "data-ready": String(engine.ready) },
     h(
       "div",
       { class: "engine-head" },
-      h("h3", {}, engineTitle(engine.name)),
+      h(level, {}, engineTitle(engine.name)),
       h("span", { class: "quiet", t: `engine.kind_${engine.kind}` }),
       h("span", { class: `badge ${engine.ready ? "badge-ok" : "badge-idle"}`, t: `engine.state_${engine.state}` }, icon(engine.ready ? "check" : "info")),
     ),
@@ -102,7 +102,7 @@ export function startEngines() {
     button.dataset.ready = String(ready.length > 0);
     if (ready.length === 0) bindText(summary, library.engines.length ? "engines.none_ready" : "engines.unknown");
     else bindText(summary, "engines.ready", { names: ready.map((engine) => engineTitle(engine.name)).join(t("list.comma")) });
-    fill(byId("engines-list"), ...library.engines.map(card));
+    fill(byId("engines-list"), ...library.engines.map((engine) => engineCard(engine)));
   };
   library.addEventListener("engines", update);
   document.addEventListener("localechange", update);
