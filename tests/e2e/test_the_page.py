@@ -128,7 +128,7 @@ def test_an_own_portrait_is_checked_added_chosen_and_deleted(
     before = page.locator("aio-portraits .tile").count()
     upload(page, "#portrait-file", "me <b>.jpg", PORTRAIT.read_bytes())
     page.locator("aio-portraits .tile").nth(before).wait_for()
-    assert "me <b>" in page.locator(".picker-name").inner_text()
+    assert "me <b>" in page.locator("aio-portraits .picker-name").inner_text()
     page.get_by_role("button", name="Delete portrait").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     page.locator("aio-portraits .tile").nth(before).wait_for(state="detached")
