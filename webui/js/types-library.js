@@ -29,6 +29,23 @@
  * @property {boolean} [starred]
  * @property {string|null} [folder_id]
  *
+ * @typedef {object} QualityReport  report.json: measured from the finished file
+ * @property {number} width
+ * @property {number} height
+ * @property {number} fps
+ * @property {number} frames
+ * @property {number} video_seconds
+ * @property {number} length_difference_seconds  picture minus sound
+ * @property {number} size_bytes
+ * @property {number} bitrate_kbps
+ * @property {string} sha256
+ * @property {string} video_codec
+ * @property {string} audio_codec
+ * @property {number|null} loudness_lufs
+ * @property {number|null} true_peak_dbtp
+ * @property {number|null} silence_share  0..1
+ * @property {string[]} warnings  codes
+ *
  * @typedef {Record<string, any>} JobRequest  the body of `POST /api/jobs` that would make a job again
  */
 

@@ -33,11 +33,8 @@ export const patchJob = (id, changes) => request(jobPath(id), { method: "PATCH",
 /** @param {string} id @returns {Promise<import("../types-library.js").JobRequest>} */
 export const getJobRequest = (id) => request(`${jobPath(id)}/request`);
 
-/** @param {string} id @returns {Promise<Record<string, any>>} */
+/** @param {string} id @returns {Promise<import("../types-library.js").QualityReport>} */
 export const getJobReport = (id) => request(`${jobPath(id)}/report`);
-
-/** A small JSON file of a job, such as its provenance. @param {string} address @returns {Promise<Record<string, any>>} */
-export const getArtifact = (address) => request(address);
 
 /**
  * Make a draft again as a final video.
@@ -62,7 +59,7 @@ export const deleteFolder = (id) => request(folderPath(id), { method: "DELETE", 
 /**
  * One archive of several videos. It may be large and slow: it has no deadline but a signal, and tells how far it is.
  * @param {{job_ids: string[], include: string[]}} body
- * @param {{signal: AbortSignal, onBytes: (bytes: number) => void}} watch
+ * @param {{signal: AbortSignal, onBytes: (bytes: number, all: number) => void}} watch
  * @returns {Promise<{blob: Blob, name: string}>}
  */
 export async function exportJobs(body, { signal, onBytes }) {
@@ -77,14 +74,15 @@ export async function exportJobs(body, { signal, onBytes }) {
   });
   if (!answer.ok || !answer.body) throw await problemOf(answer);
   let bytes = 0;
+  const all = Number(answer.headers.get("Content-Length") ?? 0);
   const counter = new TransformStream({
     transform(chunk, controller) {
       bytes += chunk.byteLength;
-      onBytes(bytes);
+      onBytes(bytes, all);
       controller.enqueue(chunk);
     },
   });
   const counted = new Response(answer.body.pipeThrough(counter), { headers: { "Content-Type": "application/zip" } });
-  const name = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "videos.zip";
-  return { blob: await counted.blob(), name };
+  const name = /filename\*=UTF-8''([^;]+)/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "videos.zip";
+  return { blob: await counted.blob(), name: decodeURIComponent(name) };
 }

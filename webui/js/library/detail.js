@@ -19,7 +19,7 @@ import { shapeFrame } from "../ui/stage-preview.js";
 import { askName } from "./ask-name.js";
 import { attemptList } from "./attempts.js";
 import { titleOf } from "./card.js";
-import { factList, historyRows, moment, settingRows } from "./facts.js";
+import { factList, moment, provenanceRows, settingRows } from "./facts.js";
 import { fileList } from "./files.js";
 import { folders } from "./folders.js";
 import { jobList } from "./job-list.js";
@@ -49,6 +49,7 @@ export class Detail {
   #notices = h("div", { class: "notices" });
   #quality = section("quality", "lib.quality");
   #made = section("made", "lib.made");
+  #origin = section("origin", "lib.origin");
   #tried = section("tried", "lib.tried");
   #files = section("files", "lib.files");
   #script = section("script-text", "script.label");
@@ -56,7 +57,7 @@ export class Detail {
     "div",
     { class: "detail-columns", hidden: true },
     h("div", { class: "detail-column" }, h("div", { class: "card detail-player" }, this.#frame, this.#progress.element, this.#subtitles, this.#actions), this.#notices, this.#script.element),
-    h("div", { class: "detail-column" }, this.#quality.element, this.#files.element, this.#made.element, this.#tried.element),
+    h("div", { class: "detail-column" }, this.#quality.element, this.#files.element, this.#made.element, this.#origin.element, this.#tried.element),
   );
   /** What each part was last built from. @type {Record<string, string>} */
   #built = {};
@@ -132,7 +133,8 @@ export class Detail {
     this.#part("actions", [job.status, job.draft, done], () => fill(this.#actions, ...this.#buttons(job, done)));
     this.#part("notices", [job.fallback_reason, job.draft, job.notice, job.error, job.attempts, job.status, words], () => fill(this.#notices, ...jobNotices(job)));
     this.#part("quality", [done, job.artifacts.report, words], () => this.#quality.fill(done && qualityReport(job)));
-    this.#part("made", [job, words], () => this.#made.fill(factList([...settingRows(job), ...historyRows(job)])));
+    this.#part("made", [job, words], () => this.#made.fill(factList(settingRows(job))));
+    this.#part("origin", [job, words], () => this.#origin.fill(h("div", { class: "origin" }, done && h("p", { class: "quiet", t: "lib.origin_note" }), factList(provenanceRows(job)))));
     this.#part("tried", [job.attempts, words], () => this.#tried.fill(job.attempts.length > 0 && attemptList(job.attempts)));
     this.#part("files", [done, job.artifacts], () => this.#files.fill(done && fileList(job)));
     this.#part("script", [job.script_input], () => this.#script.fill(Boolean(job.script_input) && h("p", { class: "script-full" }, job.script_input)));

@@ -23,6 +23,9 @@ const PARTS = [
 ];
 const MB = 1_000_000;
 
+/** @param {number} bytes */
+const megabytes = (bytes) => number(Math.round((bytes / MB) * 10) / 10);
+
 /** @param {Job[]} chosen */
 export function openExport(chosen) {
   const ready = chosen.filter((job) => job.status === "completed");
@@ -53,7 +56,7 @@ export function openExport(chosen) {
     try {
       const { blob, name } = await exportJobs(
         { job_ids: ready.map((job) => job.job_id), include },
-        { signal: running.signal, onBytes: (bytes) => bindText(state, "lib.export_bytes", { n: number(Math.round(bytes / MB)) }) },
+        { signal: running.signal, onBytes: (bytes, all) => bindText(state, "lib.export_bytes", { n: megabytes(bytes), all: megabytes(all) }) },
       );
       saveFile(blob, name);
       announce(t("lib.export_done"));

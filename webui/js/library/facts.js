@@ -43,11 +43,18 @@ export function settingRows(job) {
   ];
 }
 
-/** How it came to be. @param {Job} job @returns {Row[]} */
-export function historyRows(job) {
+/** What the voice is, by the notice that its use brings. @type {[string, string][]} */
+const VOICE_KINDS = [["voice_clone", "lib.voice_copy"], ["voice_match", "lib.voice_matched"], ["voice_stand_in", "lib.voice_stand_in"]];
+
+/** Where it comes from: what is written into the file too. @param {Job} job @returns {Row[]} */
+export function provenanceRows(job) {
   const took = job.started_at && job.completed_at ? (Date.parse(job.completed_at) - Date.parse(job.started_at)) / 1000 : null;
+  const kind = VOICE_KINDS.find(([code]) => job.notice_codes?.includes(code))?.[1] ?? "lib.voice_builtin";
   return [
+    ["lib.fact_picture", engineTitle(job.selected_engine)],
     ["lib.fact_speech", job.speech_engine && (speechTitle(job.speech_engine) ?? job.speech_engine)],
+    ["lib.fact_voice", t(kind)],
+    ["lib.fact_seed", job.seed === null ? null : String(job.seed)],
     ["lib.fact_created", moment(job.created_at)],
     ["lib.fact_took", took === null ? null : duration(took)],
     ["lib.fact_id", job.job_id],

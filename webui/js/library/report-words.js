@@ -1,50 +1,66 @@
 /**
- * From the figures of report.json to sentences: the limits within which a video is as it should be.
+ * From the figures and warnings of report.json to words.
  */
-import { number } from "../lib/format.js";
+import { duration, number } from "../lib/format.js";
 import { t } from "../lib/i18n.js";
 
+/** @typedef {import("../types-library.js").QualityReport} QualityReport */
 /** @typedef {[string, import("../lib/i18n.js").Params]} Saying */
 
-/** Picture and sound drift visibly apart from here. */
-const MOST_DRIFT_MS = 120;
-/** Speech for the web lies around -16 LUFS; outside of these it is too quiet or too loud beside other videos. */
-const QUIETEST_LUFS = -24;
-const LOUDEST_LUFS = -11;
-/** Peaks above are cut off by some players. */
-const HIGHEST_PEAK_DB = -0.5;
-/** More silence than speech. */
-const MOST_SILENCE = 0.5;
+const MS = 1000;
+const MB = 1_000_000;
+/** Said beside the player already. */
+const SAID_ELSEWHERE = ["draft", "fallback"];
 
-/** @param {unknown} value @returns {value is number} */
-const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
+/** Texts of the warnings. @type {Record<string, string>} */
+const WARNINGS = {
+  lengths_differ: "lib.finding_drift",
+  quiet: "lib.finding_quiet",
+  loud: "lib.finding_loud",
+  clipping: "lib.finding_peak",
+  mostly_silent: "lib.finding_silence",
+  not_measured: "lib.finding_unmeasured",
+};
 
-/** @param {number} value @param {number} digits */
-const rounded = (value, digits) => number(Number(value.toFixed(digits)));
+/** @param {number} value @param {number} [digits] */
+const rounded = (value, digits = 0) => number(Number(value.toFixed(digits)));
+
+/** @param {number|null} value @param {(value: number) => string} say */
+const told = (value, say) => (value === null || value === undefined ? null : say(value));
 
 /**
- * @param {Record<string, any>} report
- * @returns {{findings: Saying[], rows: [string, string][], digest: string|null}}
+ * What is not as it should be.
+ * @param {QualityReport} report
+ * @returns {Saying[]}
  */
-export function readReport(report) {
-  const { video = {}, audio = {} } = report;
-  const drift = isNumber(report.av_difference_s) ? report.av_difference_s * 1000 : null;
-  /** @type {[boolean, Saying][]} */
-  const checks = [
-    [drift !== null && Math.abs(drift) > MOST_DRIFT_MS, ["lib.finding_drift", { ms: Math.round(Math.abs(drift ?? 0)) }]],
-    [isNumber(audio.loudness_lufs) && audio.loudness_lufs < QUIETEST_LUFS, ["lib.finding_quiet", {}]],
-    [isNumber(audio.loudness_lufs) && audio.loudness_lufs > LOUDEST_LUFS, ["lib.finding_loud", {}]],
-    [isNumber(audio.peak_db) && audio.peak_db > HIGHEST_PEAK_DB, ["lib.finding_peak", {}]],
-    [isNumber(audio.silence_share) && audio.silence_share > MOST_SILENCE, ["lib.finding_silence", { percent: Math.round((audio.silence_share ?? 0) * 100) }]],
-  ];
+export function findingsOf(report) {
+  const params = {
+    ms: Math.round(Math.abs(report.length_difference_seconds) * MS),
+    percent: Math.round((report.silence_share ?? 0) * 100),
+    lufs: report.loudness_lufs === null ? "–" : rounded(report.loudness_lufs, 1),
+  };
+  return report.warnings.filter((code) => !SAID_ELSEWHERE.includes(code)).map((code) => (WARNINGS[code] ? [WARNINGS[code], params] : ["lib.finding_other", { code }]));
+}
+
+/**
+ * What was measured.
+ * @param {QualityReport} report
+ * @returns {[string, string][]} key of the label, value
+ */
+export function figuresOf(report) {
   /** @type {[string, string|null][]} */
   const rows = [
-    ["lib.report_picture", isNumber(video.width) ? `${video.width} × ${video.height}` : null],
-    ["lib.report_fps", isNumber(video.fps) ? t("lib.per_second", { n: rounded(video.fps, 2) }) : null],
+    ["lib.report_length", duration(report.video_seconds)],
+    ["lib.report_picture", `${report.width} × ${report.height}`],
+    ["lib.report_fps", t("lib.per_second", { n: rounded(report.fps, 2) })],
+    ["lib.report_frames", number(report.frames)],
+    ["lib.report_drift", t("lib.milliseconds", { n: number(Math.round(report.length_difference_seconds * MS)) })],
+    ["lib.report_loudness", told(report.loudness_lufs, (value) => t("report.lufs", { n: rounded(value, 1) }))],
+    ["lib.report_peak", told(report.true_peak_dbtp, (value) => t("report.decibels", { n: rounded(value, 1) }))],
+    ["lib.report_silence", told(report.silence_share, (value) => `${Math.round(value * 100)}%`)],
+    ["lib.report_coding", [report.video_codec, report.audio_codec].filter(Boolean).join(" · ") || null],
+    ["lib.report_size", t("models.megabytes", { n: rounded(report.size_bytes / MB, 1) })],
+    ["lib.report_bitrate", t("lib.kilobits", { n: number(Math.round(report.bitrate_kbps)) })],
   ];
-  return {
-    findings: checks.filter(([is]) => is).map(([, saying]) => saying),
-    rows: /** @type {[string, string][]} */ (rows.filter(([, value]) => value !== null)),
-    digest: report.sha256 ?? null,
-  };
+  return /** @type {[string, string][]} */ (rows.filter(([, value]) => value !== null));
 }

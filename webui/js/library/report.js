@@ -5,7 +5,7 @@ import { getJobReport } from "../api/library.js";
 import { fill, h } from "../lib/dom.js";
 import { icon } from "../ui/icons.js";
 import { asProblem, problemBox } from "../ui/problem.js";
-import { readReport } from "./report-words.js";
+import { figuresOf, findingsOf } from "./report-words.js";
 
 /** @typedef {import("../types.js").Job} Job */
 
@@ -24,14 +24,14 @@ export function qualityReport(job) {
   return box;
 }
 
-/** @param {Record<string, any>} report */
+/** @param {import("../types-library.js").QualityReport} report */
 function reportParts(report) {
-  const { findings, rows, digest } = readReport(report);
+  const findings = findingsOf(report);
   return [
     findings.length > 0
       ? h("ul", { class: "findings" }, ...findings.map((found) => h("li", { class: "finding finding-warning" }, icon("warning"), h("p", { t: found }))))
       : h("p", { class: "finding-ok", t: "lib.report_good" }, icon("check")),
-    h("dl", { class: "fact-list" }, ...rows.map(([key, value]) => h("div", {}, h("dt", { t: key }), h("dd", {}, value)))),
-    digest && h("details", {}, h("summary", { t: "lib.report_digest" }), h("code", { class: "digest" }, digest)),
+    h("dl", { class: "fact-list" }, ...figuresOf(report).map(([key, value]) => h("div", {}, h("dt", { t: key }), h("dd", {}, value)))),
+    h("details", {}, h("summary", { t: "lib.report_digest" }), h("code", { class: "digest" }, report.sha256)),
   ];
 }
