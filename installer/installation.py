@@ -139,7 +139,7 @@ def carry_out(plan: Plan, *, repair: bool = False) -> None:
     console = context.console
     if not plan.to_do:
         _settle(context, plan)
-        console.ok(f"{context.engine.title} is installed")
+        console.ok(f"{context.engine.title} is installed{_for_processor(context)}")
         return
     if plan.free_mib < plan.needs_mib:
         raise LauncherError(
@@ -171,12 +171,8 @@ def carry_out(plan: Plan, *, repair: bool = False) -> None:
         write_state(context.core, state)
         console.ok(step.title)
     _settle(context, plan)
-    if _processor_note(context):
-        console.ok(
-            f"{context.engine.title} is installed for the processor; run this again when there is a card"
-        )
-    else:
-        console.ok(f"{context.engine.title} is installed; its weights: Models in the page")
+    more = _for_processor(context) or "; its weights: Models in the page"
+    console.ok(f"{context.engine.title} is installed{more}")
 
 
 def _settle(context: Context, plan: Plan) -> None:
@@ -225,6 +221,10 @@ def _processor_note(context: Context) -> str | None:
         "this is the installation for the processor: it is tested there with a tiny model, but a film of the real one "
         "would take weeks, so no films are made with it. With an NVIDIA card and its driver, run this again."
     )
+
+
+def _for_processor(context: Context) -> str:
+    return " for the processor; run this again when there is a card" if _processor_note(context) else ""
 
 
 def _free_mib(folder: Path) -> int:
