@@ -10,6 +10,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from backend.engines.base import READY, Readiness
+from backend.models.codes import ErrorCode
+
 # Written by the installer (installer/state.py) around every step.
 INSTALL_STATE = "all-in-one.json"
 
@@ -38,11 +41,50 @@ def is_installation_whole(core_dir: Path) -> bool:
     return bool(state.get("ready")) and state.get("folder") == str(core_dir)
 
 
+def installation_readiness(
+    core_dir: Path, *, title: str, installer: str, source: str | None = None
+) -> Readiness:
+    """READY, or NOT_INSTALLED with the reason and the way out. A few looks at the disk.
+
+    `installer` names the scripts to run; `source`: a file by which the engine's own code is known, where its folder
+    holds that too.
+    """
+    if environment_python(core_dir) is None:
+        return _missing(
+            f"{title} is not installed on this computer.",
+            f"Run {installer} in the project folder. It needs an NVIDIA GPU.",
+        )
+    if source is not None and not (core_dir / source).is_file():
+        return _missing(
+            f"{title}'s own files are missing: there is no {source} in {core_dir.name}.",
+            f"Run {installer} again; it fetches them, or uses a copy that you put there.",
+        )
+    if not is_installation_whole(core_dir):
+        return _missing(
+            f"The installation of {title} is not finished.",
+            f"Run {installer} again; it goes on where it stopped.",
+        )
+    return READY
+
+
+def _missing(reason: str, fix: str) -> Readiness:
+    return Readiness("NOT_INSTALLED", ErrorCode.ENGINE_NOT_INSTALLED, reason, fix)
+
+
 def chosen_gpu(core_dir: Path) -> int | None:
     """The GPU that the environment was installed for, by nvidia-smi's number; None when it is not written."""
-    facts = _state(core_dir).get("facts")
-    index = facts.get("gpu_index") if isinstance(facts, dict) else None
+    index = _facts(core_dir).get("gpu_index")
     return index if isinstance(index, int) and not isinstance(index, bool) and index >= 0 else None
+
+
+def is_for_a_gpu(core_dir: Path) -> bool:
+    """False where the installer found no GPU and put in a PyTorch that computes on the processor."""
+    return _facts(core_dir).get("device") != "cpu"
+
+
+def _facts(core_dir: Path) -> dict[str, Any]:
+    facts = _state(core_dir).get("facts")
+    return facts if isinstance(facts, dict) else {}
 
 
 def _state(core_dir: Path) -> dict[str, Any]:

@@ -8,21 +8,25 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from backend.engines.base import READY, BaseEngineAdapter, EngineModel, Readiness
+from backend.engines.diffusers_text import TASK as TEXT_TASK
+from backend.engines.diffusers_text import DiffusersText, learned_as, made_by
+from backend.engines.video_task import media_inputs, require_ready, resting, task_folder, video_of, what_ran
 from backend.engines.wan2gp_home import environment_readiness
 from backend.engines.wan2gp_models import Wan2GPModel, Wan2GPModels
 from backend.engines.worker_port import EngineWorker
-from backend.engines.worker_types import ProgressUpdate, TaskRequest, TaskResult
+from backend.engines.worker_types import TaskRequest
 from backend.models.codes import ErrorCode
 from backend.models.errors import EngineFailure
-from backend.utils.clock import iso_from_ms
 from backend.utils.wan2gp_runner import run_native_wan2gp_job
 
 # Folder of the attempt in which the worker writes; its preview.jpg is shown while the job runs.
 TASK_FOLDER = "wan2gp"
+TITLE = "Wan2GP"
 
 
 def disclosure_of(models: Wan2GPModels) -> str:
@@ -40,7 +44,7 @@ class Wan2GPAdapter(BaseEngineAdapter):
     """`preferred_engine: "wan2gp"`. Drives the `wan2gp` worker's task `talking_avatar`."""
 
     kind = "gpu"
-    title = "Wan2GP"
+    title = TITLE
 
     def __init__(
         self,
@@ -50,14 +54,17 @@ class Wan2GPAdapter(BaseEngineAdapter):
         models: Wan2GPModels,
         has_weights: Callable[[str], bool],
         largest_gpu_mib: Callable[[], int | None],
+        text: DiffusersText,
     ) -> None:
         """`has_weights` looks whether an entry of the catalogue is here, whole and checked, False for one that is not
-        in the catalogue; `largest_gpu_mib` tells the memory of the largest card, None when unknown. Both are quick."""
+        in the catalogue; `largest_gpu_mib` tells the memory of the largest card, None when unknown. Both are quick.
+        `text` takes the models that text drives where Wan2GP is not installed."""
         self._worker = worker
         self._core_dir = core_dir
         self._models = models
         self._has_weights = has_weights
         self._largest_gpu_mib = largest_gpu_mib
+        self._text = text
         self.disclosure = disclosure_of(models)
 
     @property
@@ -76,16 +83,21 @@ class Wan2GPAdapter(BaseEngineAdapter):
                 "Download one in the page under Models; GET /api/models lists them. "
                 "The environment itself needs no second run of install_wan2gp.bat or install_wan2gp.sh.",
             )
-        until_ms = self._worker.snapshot().unavailable_until_ms
-        if until_ms is not None:
-            return Readiness(
-                "UNAVAILABLE",
-                ErrorCode.ENGINE_UNAVAILABLE,
-                f"Wan2GP failed several times in a row and rests until {iso_from_ms(until_ms)}.",
-                "Look at logs/worker.log for the cause; it is tried again by itself. If a package is missing, run "
-                "install_wan2gp.bat (Windows) or install_wan2gp.sh (Linux) again.",
-            )
-        return READY
+        look = (
+            "Look at logs/worker.log for the cause; it is tried again by itself. If a package is missing, run "
+            "install_wan2gp.bat (Windows) or install_wan2gp.sh (Linux) again."
+        )
+        return resting(self._worker, TITLE, look) or READY
+
+    def readiness_for(self, settings: Mapping[str, Any]) -> Readiness:
+        named = settings.get("wangp_model")
+        if named is not None and self.runs_elsewhere(named):
+            return self._text.readiness(named)
+        return self.readiness()
+
+    def runs_elsewhere(self, model: str | None) -> bool:
+        """Whether this model of the request would run through diffusers, because Wan2GP is not installed."""
+        return self._text.can_take(model) and not environment_readiness(self._core_dir).is_ready
 
     async def warm(self) -> None:
         if (await asyncio.to_thread(self.readiness)).is_ready:
@@ -99,7 +111,9 @@ class Wan2GPAdapter(BaseEngineAdapter):
                 title=model.title,
                 drive=model.drive,
                 speakers=2 if model.two_speakers else 1,
-                missing=tuple(model_id for model_id in model.catalogue if not look(model_id)),
+                missing=self._text.missing(model.name)
+                if self.runs_elsewhere(model.name)
+                else tuple(model_id for model_id in model.catalogue if not look(model_id)),
                 min_vram_mib=model.min_vram_mib,
                 licence=model.licence,
                 licence_url=model.licence_url,
@@ -119,41 +133,37 @@ class Wan2GPAdapter(BaseEngineAdapter):
 
     def rungs(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
         try:
-            return self.choose(settings).rungs
+            return self._model(settings).rungs
         except EngineFailure:
             return ()  # process_job says the same, and there it counts
+
+    def _model(self, settings: Mapping[str, Any]) -> Wan2GPModel:
+        """As `choose`, also for a model that runs elsewhere: there, its weights are others."""
+        named = settings.get("wangp_model")
+        if named is None or settings.get("speakers") or not self.runs_elsewhere(named):
+            return self.choose(settings)
+        return self._models.get(named) or self.choose(settings)
 
     async def process_job(
         self, job_id: str, voice_id: str, avatar_url: str, script_text: str, **kwargs: Any
     ) -> str:
-        readiness = await asyncio.to_thread(self.readiness)
-        if not readiness.is_ready:
-            code = readiness.code or ErrorCode.ENGINE_UNAVAILABLE
-            raise EngineFailure(code, readiness.reason or "Wan2GP is not available.", hint=readiness.fix)
-        settings, report = kwargs["settings"], kwargs["report"]
-        output_path: Path = kwargs["output_path"]
-        model = await asyncio.to_thread(self.choose, settings)
-        task_dir: Path = settings["work_dir"] / TASK_FOLDER
-        await asyncio.to_thread(task_dir.mkdir, parents=True, exist_ok=True)
-
-        def forward(update: ProgressUpdate) -> None:
-            report(update.fraction, update.message)
-
-        result = await run_native_wan2gp_job(
-            self._worker,
-            _request(job_id, script_text, model, task_dir, kwargs),
-            report=forward,
-            cancelled=kwargs["cancelled"],
-        )
-        video = next((artifact for artifact in result.artifacts if artifact.role == "video"), None)
-        if video is None:
-            raise EngineFailure(
-                ErrorCode.NO_OUTPUT,
-                "Wan2GP ended without a video.",
-                hint="Try again; logs/worker.log has what it printed.",
-            )
-        await asyncio.to_thread(video.path.replace, output_path)
-        settings.get("ran", {}).update(_what_ran(model, result))
+        settings = kwargs["settings"]
+        require_ready(await asyncio.to_thread(self.readiness_for, settings), TITLE)
+        model = await asyncio.to_thread(self._model, settings)
+        is_elsewhere = await asyncio.to_thread(self.runs_elsewhere, settings.get("wangp_model"))
+        task_dir = await task_folder(settings, TASK_FOLDER)
+        request = _request(job_id, script_text, model, task_dir, kwargs)
+        if is_elsewhere:
+            kwargs["report"](None, f"{model.name} through diffusers, in InfiniteTalk's environment")
+            request = replace(request, task=TEXT_TASK)
+            result, video = await video_of(self._text.worker.run, request, kwargs, model.name)
+            ran = {**what_ran(learned_as(model.name), result), "made_by": made_by(model.name)}
+        else:
+            run = functools.partial(run_native_wan2gp_job, self._worker)
+            result, video = await video_of(run, request, kwargs, TITLE)
+            ran = what_ran(model.name, result)
+        await asyncio.to_thread(video.path.replace, kwargs["output_path"])
+        settings.get("ran", {}).update(ran)
         return f"/api/jobs/{job_id}/result"
 
 
@@ -161,24 +171,18 @@ def _request(
     job_id: str, script_text: str, model: Wan2GPModel, task_dir: Path, given: Mapping[str, Any]
 ) -> TaskRequest:
     settings = given["settings"]
-    speakers = tuple(settings.get("speakers") or ())
-    inputs: dict[str, Path] = {"portrait": given["avatar_path"], "audio": given["audio_path"]}
-    if settings.get("timings_path") is not None:
-        inputs["timings"] = settings["timings_path"]
-    for number, speaker in enumerate(speakers, start=1):
-        inputs[f"track_{number}"] = speaker["track"]
     return TaskRequest(
         job_id=job_id,
         attempt=settings["attempt"],
         task="talking_avatar",
-        inputs=inputs,
+        inputs=media_inputs(given),
         params={
             "model": model.name,
             "resolution": settings["resolution"],
             "aspect": settings["aspect"],
             "prompt": settings["prompt"],
             "script": script_text,
-            "speakers": [{"face": speaker["face"]} for speaker in speakers],
+            "speakers": [{"face": speaker["face"]} for speaker in settings.get("speakers") or ()],
             "rung": settings["rung"],
             "checkpoint_dir": str(settings["checkpoint_dir"]),
         },
@@ -188,14 +192,3 @@ def _request(
         model=model.name,
         min_vram_mib=model.min_vram_mib,
     )
-
-
-def _what_ran(model: Wan2GPModel, result: TaskResult) -> dict[str, Any]:
-    """For the times that are learned; see `StageRunner.video`."""
-    return {
-        "model": model.name,
-        "gpu": result.metrics.get("gpu", ""),
-        "waited_s": result.metrics.get("waited_s", 0.0),
-        "peak_vram_mib": result.data.get("peak_vram_mib") or result.metrics.get("peak_vram_mib"),
-        "parts_reused": result.data.get("parts_reused", 0),
-    }

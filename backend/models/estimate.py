@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from backend.models.codes import ErrorCode
-from backend.models.job import WireModel
+from backend.models.job import Preset, WireModel
 
 # `measured`: past runs on this machine. `table`: figures that came with the program.
 EstimateBasis = Literal["measured", "table"]
@@ -37,6 +37,19 @@ class EstimateReason(WireModel):
     message: str
 
 
+class PresetEstimate(WireModel):
+    """What one preset of InfiniteTalk would take."""
+
+    preset: Preset
+    # Computed steps, and passes of the network in each: what the time depends on.
+    steps: int
+    passes: int
+    minutes: float
+    basis: EstimateBasis
+    runs: int
+    missing_models: list[str] = Field(default_factory=list)
+
+
 class JobEstimate(WireModel):
     """Body of the answer to `POST /api/jobs/estimate`. Null means that it is not known."""
 
@@ -44,6 +57,8 @@ class JobEstimate(WireModel):
     fits: bool | None
     engine: str
     wangp_model: str | None
+    # The one that would run; null for other engines than InfiniteTalk.
+    preset: Preset | None
     # Who takes over when it fails; null when nobody does.
     falls_back_to: str | None
     reasons: list[EstimateReason] = Field(default_factory=list)
@@ -57,3 +72,5 @@ class JobEstimate(WireModel):
     # How many past runs `minutes` rests on.
     runs: int
     missing_models: list[str] = Field(default_factory=list)
+    # All presets, the dearest first; empty for other engines than InfiniteTalk.
+    presets: list[PresetEstimate] = Field(default_factory=list)

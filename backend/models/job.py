@@ -21,10 +21,12 @@ WangpModel = Literal[
     "LongCat Avatar 1.5",
 ]
 
+# How InfiniteTalk weighs quality and time.
+Preset = Literal["quality", "balanced", "fast", "turbo"]
+DEFAULT_PRESET: Preset = "balanced"
+
 Aspect = Literal["1:1", "16:9", "9:16", "source"]
 Subtitles = Literal["file", "burn_in", "none"]
-# How much time an engine may take for how good a picture.
-Preset = Literal["quality", "balanced", "fast", "turbo"]
 
 # What a webhook can be told of: the three ends of a job.
 WebhookEvent = Literal["job.completed", "job.failed", "job.cancelled"]
@@ -96,6 +98,7 @@ class JobCreate(WireModel):
     preferred_engine: Annotated[str, Field(max_length=32)] = "auto"
     wangp_model: WangpModel | None = None
 
+    preset: Preset = DEFAULT_PRESET
     title: Annotated[str, Field(max_length=MAX_TITLE_CHARS)] = ""
     prompt: Annotated[str, Field(max_length=MAX_PROMPT_CHARS)] = ""
     output: OutputOptions = Field(default_factory=OutputOptions)
@@ -192,6 +195,8 @@ class AttemptView(WireModel):
     detail: str | None = None
     # What was done with less than was asked for, after a try that ran out of memory.
     change: str | None = None
+    # With which InfiniteTalk made, or tried to make, the picture; null for other engines and stages.
+    preset: Preset | None = None
     started_at: str
     finished_at: str | None = None
 
@@ -230,6 +235,7 @@ class JobView(WireModel):
     voice_settings: VoiceSettings
     output: OutputOptions
     wangp_model: str | None
+    preset: Preset
     # Who spoke; null until the speech is there.
     speech_engine: str | None = None
     # What a recogniser heard; null when none listened.

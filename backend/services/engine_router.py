@@ -6,9 +6,9 @@ valid `preferred_engine`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from backend.engines.base import BaseEngineAdapter, EngineModel, Readiness
 from backend.engines.registry import EngineRegistry
@@ -73,10 +73,20 @@ class EngineRouter:
     def adapter(self, name: str) -> BaseEngineAdapter | None:
         return self._registry.get(name)
 
-    def plan(self, preferred: str, *, allow_fallback: bool = True) -> EnginePlan:
-        """The plan for a request. Raises RequestError for a name nobody registered."""
+    def plan(
+        self, preferred: str, *, allow_fallback: bool = True, settings: Mapping[str, Any] | None = None
+    ) -> EnginePlan:
+        """The plan for a request with these `settings`, see `BaseEngineAdapter.rungs`.
+
+        Raises RequestError for a name nobody registered.
+        """
         if preferred == AUTO:
-            installed = [n for n in AUTO_ORDER if (a := self._registry.get(n)) and a.readiness().is_installed]
+            wanted = settings or {}
+            installed = [
+                name
+                for name in AUTO_ORDER
+                if (adapter := self._registry.get(name)) and adapter.readiness_for(wanted).is_installed
+            ]
             if not installed:
                 raise RequestError(
                     ErrorCode.ENGINE_NOT_INSTALLED,

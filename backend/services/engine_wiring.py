@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from backend.engines.base import BaseEngineAdapter
+from backend.engines.diffusers_text import DiffusersText
 from backend.engines.draft_adapter import DraftAdapter
 from backend.engines.gpu_pool import GpuPool
 from backend.engines.infinitetalk_adapter import InfiniteTalkAdapter
+from backend.engines.infinitetalk_home import INFINITETALK_CORE
 from backend.engines.wan2gp_adapter import Wan2GPAdapter
 from backend.engines.wan2gp_home import WAN2GP_CORE
 from backend.engines.wan2gp_models import Wan2GPModels
@@ -16,7 +18,7 @@ from backend.engines.worker_port import EngineWorker
 from backend.models.errors import RequestError
 from backend.services.model_service import ModelService
 from backend.utils.clock import Clock
-from backend.utils.config import BUNDLE_DIR
+from backend.utils.media.ffmpeg import Ffmpeg
 
 # A batch of two hundred jobs must not look at thirty files for each of them, on the event loop; what a person changes
 # is seen before the next click.
@@ -43,6 +45,7 @@ def video_engines(
     gpus: GpuPool,
     *,
     engines_dir: Path,
+    ffmpeg: Ffmpeg,
     clock: Clock,
 ) -> tuple[BaseEngineAdapter, ...]:
     """`engines_dir` holds the engines' own folders (`wan2gp_core`, …)."""
@@ -53,16 +56,17 @@ def video_engines(
         except RequestError:
             return False  # not in the catalogue of this release
 
+    has_weights = remembered(look, clock)
+    infinitetalk, core_dir = workers["infinitetalk"], engines_dir / INFINITETALK_CORE
     return (
-        InfiniteTalkAdapter(
-            engines_dir / "infinitetalk_core", BUNDLE_DIR / "workers" / "infinitetalk" / "handler.py"
-        ),
+        InfiniteTalkAdapter(infinitetalk, core_dir=core_dir, has_weights=has_weights, ffmpeg=ffmpeg),
         Wan2GPAdapter(
             workers["wan2gp"],
             core_dir=engines_dir / WAN2GP_CORE,
             models=table,
-            has_weights=remembered(look, clock),
+            has_weights=has_weights,
             largest_gpu_mib=gpus.largest_mib,
+            text=DiffusersText(infinitetalk, core_dir=core_dir, has_weights=has_weights),
         ),
         DraftAdapter(workers["draft"]),
     )

@@ -16,13 +16,19 @@ from statistics import median
 from typing import Protocol
 
 from backend.engines.base import BaseEngineAdapter, Readiness
+from backend.engines.diffusers_text import CATALOGUE as DIFFUSERS_CATALOGUE
+from backend.engines.diffusers_text import learned_as
+from backend.engines.infinitetalk_models import MIN_VRAM_MIB, PRESETS, Preset
+from backend.engines.infinitetalk_models import missing as missing_weights
+from backend.engines.wan2gp_adapter import Wan2GPAdapter
 from backend.engines.wan2gp_models import BEST_FIRST, Wan2GPModel, Wan2GPModels
 from backend.models.codes import ErrorCode
 from backend.models.errors import EngineFailure, RequestError
-from backend.models.estimate import EstimateBasis, EstimateReason, JobEstimate, RunTime
+from backend.models.estimate import EstimateBasis, EstimateReason, JobEstimate, PresetEstimate, RunTime
 from backend.models.job import JobCreate
 from backend.services.engine_router import EngineRouter
 from backend.services.job_service import JobService
+from backend.services.ladder import request_settings
 from backend.services.model_service import ModelService
 from backend.services.model_transfer import RESERVE_BYTES
 from backend.services.speech_length import speech_seconds
@@ -30,6 +36,7 @@ from backend.services.speech_service import resolve_language
 from backend.storage.run_times import RunTimesRepository
 
 WAN2GP = "wan2gp"
+INFINITETALK = "infinitetalk"
 # Seconds of work for a second of video where nothing is learned yet. The draft engine: docs/draft-engine.md,
 # "Figures", rendering and encoder one after the other on two shared cores; 720p has twice the pixels.
 TABLE_S_PER_VIDEO_S = {"draft": {"512p": 0.41, "720p": 0.82}}
@@ -70,6 +77,17 @@ class _Findings:
 
 
 @dataclass(frozen=True)
+class _Demand:
+    """What would run. `learned`: the name under which its times are kept; `table_s_per_s`: None where none is known."""
+
+    wangp_model: str | None = None
+    learned: str = ""
+    min_vram_mib: int | None = None
+    table_s_per_s: float | None = None
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class _Pace:
     """How long a second of speech takes, and on what that rests."""
 
@@ -107,15 +125,15 @@ class Estimator:
         found = _Findings()
         gpu = _largest(await self._gpus()) if self._needs_gpu(engine) else None
         # Hundreds of small looks at the disk.
-        model, missing = await asyncio.to_thread(self._look, engine, request, gpu, found)
+        demand = await asyncio.to_thread(self._look, engine, request, gpu, found)
         seconds = _seconds(request)
-        pace = await self._pace(engine, model, resolution, gpu)
-        needed_mib = _needed_mib(model, pace)
+        pace = await self._pace(engine, demand, resolution, gpu)
+        needed_mib = _needed_mib(demand, pace)
         _look_at_memory(gpu, needed_mib, found)
         if self._needs_gpu(engine) and needed_mib is None:
             found.unsure = True
         needed_bytes = (
-            JOB_BYTES + round(seconds * JOB_BYTES_PER_S) + await self._models.to_fetch_bytes(missing)
+            JOB_BYTES + round(seconds * JOB_BYTES_PER_S) + await self._models.to_fetch_bytes(demand.missing)
         )
         free_bytes = (await asyncio.to_thread(shutil.disk_usage, self._data_dir)).free
         if free_bytes < needed_bytes + RESERVE_BYTES:
@@ -127,7 +145,8 @@ class Estimator:
         return JobEstimate(
             fits=False if found.fails else None if found.unsure else True,
             engine=engine,
-            wangp_model=model.name if model else None,
+            wangp_model=demand.wangp_model,
+            preset=request.preset if engine == INFINITETALK else None,
             falls_back_to=plan[1] if len(plan) > 1 else None,
             reasons=found.reasons,
             vram_needed_mib=needed_mib,
@@ -138,16 +157,74 @@ class Estimator:
             minutes=None if pace.s_per_s is None else round(seconds * pace.s_per_s / 60, 2),
             basis=pace.basis,
             runs=len(pace.runs),
-            missing_models=missing,
+            missing_models=list(demand.missing),
+            presets=await self._presets(request, gpu, seconds) if engine == INFINITETALK else [],
         )
 
-    def _look(
-        self, engine: str, request: JobCreate, gpu: Gpu | None, found: _Findings
-    ) -> tuple[Wan2GPModel | None, list[str]]:
-        """The model of Wan2GP that would run, and what it lacks; what speaks against the engine goes into `found`."""
-        model = self._wan2gp_model(request, gpu, found) if engine == WAN2GP else None
-        self._look_at_readiness(engine, found)
-        return model, self._missing(model, request) if model else []
+    def _look(self, engine: str, request: JobCreate, gpu: Gpu | None, found: _Findings) -> _Demand:
+        """What would run and what it lacks; what speaks against the engine goes into `found`."""
+        if engine == INFINITETALK:
+            demand = self._infinitetalk(PRESETS[request.preset], request)
+            if demand.missing:
+                found.against(
+                    ErrorCode.MODEL_MISSING, f"These models are missing: {', '.join(demand.missing)}."
+                )
+        elif engine == WAN2GP:
+            demand = self._wan2gp_demand(request, gpu, found)
+        else:
+            demand = _Demand(table_s_per_s=TABLE_S_PER_VIDEO_S.get(engine, {}).get(request.output.resolution))
+        self._look_at_readiness(engine, request, found)
+        return demand
+
+    def _infinitetalk(self, preset: Preset, request: JobCreate) -> _Demand:
+        resolution = request.output.resolution
+        return _Demand(
+            learned=preset.name,
+            min_vram_mib=MIN_VRAM_MIB[resolution],
+            table_s_per_s=preset.s_per_video_s(resolution),
+            missing=missing_weights(preset, max(1, len(request.speakers)), self._is_here),
+        )
+
+    async def _presets(self, request: JobCreate, gpu: Gpu | None, seconds: float) -> list[PresetEstimate]:
+        found = []
+        for preset in PRESETS.values():
+            demand = await asyncio.to_thread(self._infinitetalk, preset, request)
+            pace = await self._pace(INFINITETALK, demand, request.output.resolution, gpu)
+            if pace.s_per_s is None or pace.basis is None:
+                continue
+            found.append(
+                PresetEstimate(
+                    preset=preset.name,
+                    steps=preset.steps,
+                    passes=preset.passes,
+                    minutes=round(seconds * pace.s_per_s / 60, 2),
+                    basis=pace.basis,
+                    runs=len(pace.runs),
+                    missing_models=list(demand.missing),
+                )
+            )
+        return found
+
+    def _wan2gp_demand(self, request: JobCreate, gpu: Gpu | None, found: _Findings) -> _Demand:
+        resolution = request.output.resolution
+        adapter, named = self._router.adapter(WAN2GP), request.wangp_model
+        is_elsewhere = isinstance(adapter, Wan2GPAdapter) and adapter.runs_elsewhere(named)
+        elsewhere = self._wan2gp.get(named) if named is not None and is_elsewhere else None
+        model = elsewhere or self._wan2gp_model(request, gpu, found)
+        if model is None:
+            return _Demand()
+        needed = (
+            (DIFFUSERS_CATALOGUE[model.name],)
+            if elsewhere
+            else model.needs(max(1, len(request.speakers)), resolution)
+        )
+        return _Demand(
+            wangp_model=model.name,
+            learned=learned_as(model.name) if elsewhere else model.name,
+            min_vram_mib=model.min_vram_mib,
+            table_s_per_s=model.table_s_per_video_s.get(resolution),
+            missing=tuple(model_id for model_id in needed if not self._is_here(model_id)),
+        )
 
     def _needs_gpu(self, engine: str) -> bool:
         adapter = self._router.adapter(engine)
@@ -171,37 +248,29 @@ class Estimator:
         able = (self._wan2gp.get(name) for name in BEST_FIRST)
         return next((model for model in able if model and model.needs(speakers, resolution)), None)
 
-    def _missing(self, model: Wan2GPModel, request: JobCreate) -> list[str]:
-        needed = model.needs(max(1, len(request.speakers)), request.output.resolution)
-        return [model_id for model_id in needed if not self._is_here(model_id)]
-
     def _is_here(self, model_id: str) -> bool:
         try:
             return self._models.ready_now(model_id)
         except RequestError:  # the catalogue of this release does not know it
             return False
 
-    def _look_at_readiness(self, engine: str, found: _Findings) -> None:
+    def _look_at_readiness(self, engine: str, request: JobCreate, found: _Findings) -> None:
         adapter = self._router.adapter(engine)
-        readiness = adapter.readiness() if adapter else Readiness("NOT_INSTALLED")
+        settings = request_settings(request)
+        readiness = adapter.readiness_for(settings) if adapter else Readiness("NOT_INSTALLED")
         if readiness.is_ready:
             return
         usual = ErrorCode.ENGINE_UNAVAILABLE if readiness.is_installed else ErrorCode.ENGINE_NOT_INSTALLED
         reason = readiness.reason or f"{_title(adapter, engine)} cannot work now."
         found.against(readiness.code or usual, _sentence(reason, readiness.fix))
 
-    async def _pace(self, engine: str, model: Wan2GPModel | None, resolution: str, gpu: Gpu | None) -> _Pace:
+    async def _pace(self, engine: str, demand: _Demand, resolution: str, gpu: Gpu | None) -> _Pace:
         runs = await self._run_times.latest(
-            engine=engine,
-            model=model.name if model else "",
-            resolution=resolution,
-            gpu=gpu.name if gpu else "",
+            engine=engine, model=demand.learned, resolution=resolution, gpu=gpu.name if gpu else ""
         )
         if runs:
             return _Pace(median(run.wall_ms / run.speech_ms for run in runs), "measured", tuple(runs))
-        table = model.table_s_per_video_s if model else TABLE_S_PER_VIDEO_S.get(engine, {})
-        told = table.get(resolution)
-        return _Pace(told, None if told is None else "table")
+        return _Pace(demand.table_s_per_s, None if demand.table_s_per_s is None else "table")
 
 
 def _seconds(request: JobCreate) -> float:
@@ -222,10 +291,10 @@ def _largest(gpus: Sequence[Gpu]) -> Gpu | None:
     return max(gpus, key=lambda gpu: (gpu.total_mib or 0, gpu.free_mib or 0), default=None)
 
 
-def _needed_mib(model: Wan2GPModel | None, pace: _Pace) -> int | None:
+def _needed_mib(demand: _Demand, pace: _Pace) -> int | None:
     """The most that a past run here took, else the table's least."""
     peaks = [run.peak_vram_mib for run in pace.runs if run.peak_vram_mib is not None]
-    return max(peaks) if peaks else model.min_vram_mib if model else None
+    return max(peaks) if peaks else demand.min_vram_mib
 
 
 def _look_at_memory(gpu: Gpu | None, needed_mib: int | None, found: _Findings) -> None:

@@ -20,7 +20,7 @@ from backend.models.job import JobCreate
 from backend.models.records import AttemptOutcome, Fence, JobView
 from backend.services.engine_router import EnginePlan, EngineRouter
 from backend.services.job_notices import speech_reason
-from backend.services.ladder import Ladder, ladder_of
+from backend.services.ladder import Ladder, ladder_of, request_settings
 from backend.services.speech_router import SpeechPlan, SpeechRouter
 from backend.storage.jobs import JobStore
 from backend.utils.clock import Clock
@@ -173,7 +173,8 @@ class FailureDesk:
         failed, successor = self._router.title(job.selected_engine), self._router.title(following)
         # An engine that is not there is asked for the record and takes nothing over.
         adapter = self._router.adapter(following)
-        is_installed = adapter is not None and adapter.readiness().is_installed
+        settings = request_settings(JobCreate.model_validate(dict(job.request)))
+        is_installed = adapter is not None and adapter.readiness_for(settings).is_installed
         reason = f"{failed}: {error.detail} {successor} {'takes over' if is_installed else 'is asked next'}."
         # The reason is one sentence for the whole job: what the speech fell back from is not forgotten.
         spoke = next(

@@ -12,6 +12,7 @@ from backend.engines.environment_probe import chosen_gpu, expected_python
 from backend.engines.gpu_lanes import GpuLanes
 from backend.engines.gpu_pool import GpuFacts
 from backend.engines.gpu_workers import GpuWorkers
+from backend.engines.infinitetalk_home import INFINITETALK_CORE
 from backend.engines.supervisor import WorkerSupervisor
 from backend.engines.wan2gp_home import WAN2GP_CORE
 from backend.engines.worker_port import EngineWorker
@@ -52,6 +53,9 @@ GPU_ENGINES = (
     GpuEngine("voxcpm", "VoxCPM2", VOXCPM_CORE, 900.0, 50, idle_unload_s=SPARE_IDLE_S),
     # It starts without weights; its memory grows from task to task, and it keeps a list of all it ever made.
     GpuEngine("wan2gp", "Wan2GP", WAN2GP_CORE, 180.0, 20, limits=LOADING_LIMITS, has_code=True),
+    # Nothing in it is known to grow; it is replaced all the same, so that what is not known does no harm. Rarely: the
+    # next job would read its weights again.
+    GpuEngine("infinitetalk", "InfiniteTalk", INFINITETALK_CORE, 180.0, 50, limits=LOADING_LIMITS),
 )
 
 

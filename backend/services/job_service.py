@@ -20,6 +20,7 @@ from backend.services.engine_router import AUTO, EngineRouter
 from backend.services.file_keeper import FileKeeper
 from backend.services.job_preview import JobPreviews
 from backend.services.job_view import PUBLIC_ARTIFACTS, wire_view
+from backend.services.ladder import request_settings
 from backend.services.script_service import check_script, check_speakable
 from backend.services.script_turns import without_names
 from backend.services.speech_router import SpeechRouter
@@ -99,7 +100,11 @@ class JobService:
         check_script(request.script_input, self._max_script_chars, is_topic=request.script_mode == "auto")
         if request.speakers and request.script_mode == "manual":
             check_speakable(without_names(request.script_input, [who.name for who in request.speakers]))
-        plan = self._router.plan(request.preferred_engine, allow_fallback=request.fallback.allow)
+        plan = self._router.plan(
+            request.preferred_engine,
+            allow_fallback=request.fallback.allow,
+            settings=request_settings(request),
+        )
         self._speech_router.check(request.speech_engine)
         if request.speakers:
             # Of no use then, and still no place for an id that does not exist.
@@ -237,7 +242,9 @@ class JobService:
             )
         original = JobCreate.model_validate(dict(stored.job.request))
         plan = self._router.plan(
-            request.engine or original.preferred_engine, allow_fallback=original.fallback.allow
+            request.engine or original.preferred_engine,
+            allow_fallback=original.fallback.allow,
+            settings=request_settings(original),
         )
         from_stage = (
             StageName.SCRIPT if request.start_from == "start" else self._first_open_stage(stored, request)

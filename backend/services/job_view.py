@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backend.models.codes import TERMINAL_STATES, ErrorCode, StageName
-from backend.models.job import AttemptView, ErrorView, JobView, StageView
+from backend.models.job import DEFAULT_PRESET, AttemptView, ErrorView, JobView, Preset, StageView
 from backend.models.records import AttemptRecord, FileRecord
 from backend.models.records import JobView as StoredView
 from backend.services.speech_stage import ENGINE_KEY, REPORT_KEY
@@ -21,6 +21,8 @@ ARTIFACT_KEYS = {
     "script": "script.json",
     "report": REPORT_FILE,
 }
+# The engine that presets are for.
+PRESET_ENGINE = "infinitetalk"
 PUBLIC_ARTIFACTS = frozenset(ARTIFACT_KEYS.values())
 
 
@@ -42,6 +44,8 @@ def wire_view(stored: StoredView) -> JobView:
     error = None
     if job.error_code is not None:
         error = ErrorView(code=job.error_code, detail=job.error_message or "", hint=job.error_hint)
+    # Jobs of before there were presets have none.
+    preset = request.get("preset", DEFAULT_PRESET)
     return JobView(
         job_id=job.job_id,
         status=job.status,
@@ -54,7 +58,7 @@ def wire_view(stored: StoredView) -> JobView:
         stages=[StageView(name=stage.name, status=stage.state) for stage in stored.stages],
         eta_seconds=job.eta_s,
         queue_position=stored.queue_position or None,
-        attempts=[_attempt_view(hop) for hop in stored.attempts],
+        attempts=[_attempt_view(hop, preset) for hop in stored.attempts],
         artifacts=artifacts,
         draft=job.draft,
         notice=" ".join(item["message"] for item in notices) or None,
@@ -68,6 +72,7 @@ def wire_view(stored: StoredView) -> JobView:
         voice_settings=request["voice_settings"],
         output=request["output"],
         wangp_model=request["wangp_model"],
+        preset=preset,
         speech_engine=sound.get(ENGINE_KEY),
         speech_report=sound.get(REPORT_KEY),
         seed=job.seed,
@@ -90,7 +95,7 @@ def _is_there(file: FileRecord | None) -> bool:
     return file is not None and file.deleted_at is None
 
 
-def _attempt_view(hop: AttemptRecord) -> AttemptView:
+def _attempt_view(hop: AttemptRecord, preset: Preset) -> AttemptView:
     return AttemptView(
         attempt=hop.attempt,
         stage=StageName(hop.stage),
@@ -99,6 +104,7 @@ def _attempt_view(hop: AttemptRecord) -> AttemptView:
         code=ErrorCode(hop.error_code) if hop.error_code is not None else None,
         detail=hop.error_message or None,
         change=hop.detail or None,
+        preset=preset if (hop.engine, hop.stage) == (PRESET_ENGINE, StageName.VIDEO) else None,
         started_at=iso_from_ms(hop.started_at),
         finished_at=iso_from_ms(hop.finished_at) if hop.finished_at is not None else None,
     )

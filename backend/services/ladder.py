@@ -44,6 +44,7 @@ def request_settings(request: JobCreate) -> dict[str, Any]:
         "face_index": request.face_index,
         "prompt": request.prompt,
         "wangp_model": request.wangp_model,
+        "preset": request.preset,
         "speakers": tuple(speaker.model_dump() for speaker in request.speakers),
     }
 

@@ -23,11 +23,11 @@ from backend.services.failure_desk import FailureDesk
 from backend.services.job_notices import notices
 from backend.services.job_preview import attempt_dir
 from backend.services.job_progress import SPANS, StageProgress
-from backend.services.ladder import ladder_of
+from backend.services.ladder import ladder_of, request_settings
 from backend.services.quiet import QuietTimes
 from backend.services.speech_router import SpeechRouter
 from backend.services.stage_io import StageInput, StageOutput
-from backend.services.stage_runner import STAGE_MESSAGES, StageRunner
+from backend.services.stage_runner import STAGE_MESSAGES, StageRunner, made_by
 from backend.services.voice_service import VoiceService
 from backend.storage.checkpoints import Checkpoints
 from backend.storage.errors import translate_os
@@ -137,7 +137,7 @@ class LocalExecutor:
         if view.stage(StageName.VIDEO).state is StageState.COMPLETED:
             return False
         adapter = self._router.adapter(view.job.selected_engine)
-        readiness = adapter.readiness() if adapter else None
+        readiness = adapter.readiness_for(request_settings(request)) if adapter else None
         if readiness is not None and readiness.is_installed:
             return False
         reason = (readiness.reason if readiness else None) or (
@@ -249,7 +249,7 @@ class LocalExecutor:
             artifacts=tuple(others),
             draft=is_draft,
             notice={"items": found} if found else None,
-            message="The video is ready.",
+            message=" ".join(("The video is ready.", *made_by(view))),
         )
         if job.state is JobState.SUCCEEDED:
             await self._checkpoints.drop(fence.job_id)

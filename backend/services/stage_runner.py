@@ -41,6 +41,8 @@ from backend.services.stage_io import (
 from backend.storage.checkpoints import Checkpoints
 from backend.utils.clock import Clock
 
+# In the facts of the silent video: what the engine said of how it made it.
+MADE_BY_KEY = "made_by"
 # An adapter that ignores its deadline is stopped this long after it, s.
 DEADLINE_GRACE_S = 30.0
 
@@ -135,7 +137,9 @@ class StageRunner:
             wall_s=self._clock.monotonic_s() - begun_s,
             ran=ran,
         )
-        return StageOutput(((SILENT_FILE, await self._files.keep(job_id, SILENT_FILE, output_path)),))
+        told = {MADE_BY_KEY: str(ran["made_by"])} if ran.get("made_by") else {}
+        kept = await self._files.keep(job_id, SILENT_FILE, output_path, meta=told)
+        return StageOutput(((SILENT_FILE, kept),))
 
     async def _portrait(self, view: JobView, request: JobCreate) -> Path:
         if view.artifact(PORTRAIT_FILE) is not None:
@@ -188,6 +192,7 @@ class StageRunner:
             "draft": view.job.selected_engine in DRAFT_ENGINES,
             "attempts": hops,
             "seed": view.job.seed,
+            **_said(view),
             "voice_id": request.voice_id,
             "speech_engine": speech_engine,
             "voice": manner,
@@ -196,6 +201,18 @@ class StageRunner:
 
     def _path(self, view: JobView, name: str) -> Path:
         return artifact_path(self._files, view, name)
+
+
+def made_by(view: JobView) -> tuple[str, ...]:
+    """What the engine said of how it made the picture: one sentence, or none."""
+    video = view.artifact(SILENT_FILE)
+    told = video.file.meta.get(MADE_BY_KEY) if video else None
+    return (str(told),) if told else ()
+
+
+def _said(view: JobView) -> dict[str, str]:
+    sentence = " ".join(made_by(view))
+    return {MADE_BY_KEY: sentence} if sentence else {}
 
 
 def _told_of(request: JobCreate, audio: ArtifactRecord | None) -> list[dict[str, Any]]:

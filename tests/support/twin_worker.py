@@ -68,7 +68,7 @@ def write_video(path: Path, seconds: float, *, source: str = "testsrc=size=128x1
 class TwinWorker:
     """See the module. `gate` closed holds every task after its first progress report, `gate_of[mode]` those matches.
 
-    `gave_way` counts the tasks that were cancelled while they were held.
+    Its videos are as large as `frame`, width and height. `gave_way` counts the tasks that were cancelled while they were held.
     """
 
     def __init__(self, name: str) -> None:
@@ -82,7 +82,9 @@ class TwinWorker:
             gate.set()
         self.gave_way = 0
         self.refined_score = 0.78
+        self.frame = (128, 128)
         self.stopped = 0
+        self.portrait_warnings: list[dict[str, str]] = []
         self.warmed = 0
 
     def fail_next(self, *errors: BaseException | None) -> None:
@@ -160,12 +162,25 @@ class TwinWorker:
             (out / "portrait.png").write_bytes(request.inputs["image"].read_bytes())
             (out / "thumbnail.jpg").write_bytes(request.inputs["image"].read_bytes())
             face = {"x": 0.3, "y": 0.2, "w": 0.4, "h": 0.5, "score": 0.99, "size_px": 200, "yaw_deg": 1.0}
-            data = {"width": 512, "height": 512, "faces": [face], "chosen": 0, "warnings": []}
-            return self._result(data, ("portrait", "portrait.png"), ("thumbnail", "thumbnail.jpg"), out=out)
-        assert request.task == "talking_avatar"
+            crop = request.params.get("crop")
+            data = {"width": 512, "height": 512, "faces": [face], "chosen": 0, "crop": crop}
+            data["warnings"] = self.portrait_warnings
+            files = [("portrait", "portrait.png"), ("thumbnail", "thumbnail.jpg")]
+            if crop is not None:
+                (out / "whole.png").write_bytes(request.inputs["image"].read_bytes())
+                files.append(("whole", "whole.png"))
+            return self._result(data, *files, out=out)
+        assert request.task in {"talking_avatar", "text_to_video"}
         seconds = wav_seconds(request.inputs["audio"])
-        write_video(out / "video.mp4", seconds)
-        data = {"frames": math.ceil(seconds * 25), "fps": 25, "width": 128, "height": 128, "warnings": []}
+        width, height = self.frame
+        write_video(out / "video.mp4", seconds, source=f"testsrc=size={width}x{height}:rate=25")
+        data = {
+            "frames": math.ceil(seconds * 25),
+            "fps": 25,
+            "width": width,
+            "height": height,
+            "warnings": [],
+        }
         return self._result(data, ("video", "video.mp4"), out=out)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""A finished installation of Wan2GP as far as the service looks at it, and a catalogue of tiny weights."""
+"""A finished installation of Wan2GP, or of InfiniteTalk, as far as the service looks at it, and a catalogue of tiny weights."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from backend.engines.diffusers_text import CATALOGUE
+from backend.engines.infinitetalk_models import ENCODERS, PRESETS, SETS
 from backend.models.model_catalogue import CatalogueModel
 from backend.services.model_catalogue import ModelCatalogue
 from backend.storage.model_files import ModelFiles
@@ -32,6 +34,12 @@ SPEECH_IDS = (
     "moss-tts-nano",
     "voxcpm2",
 )
+INFINITETALK_IDS = (
+    *sorted({entry for sets in SETS.values() for entries in sets for entry in entries}),
+    ENCODERS,
+    *sorted({preset.lora for preset in PRESETS.values() if preset.lora}),
+    *CATALOGUE.values(),
+)
 
 
 def tiny_catalogue() -> ModelCatalogue:
@@ -55,19 +63,25 @@ def tiny_catalogue() -> ModelCatalogue:
                 }
             ],
         }
-        for model_id in (*VIDEO_IDS, *SPEECH_IDS)
+        for model_id in (*VIDEO_IDS, *SPEECH_IDS, *INFINITETALK_IDS)
     ]
     return ModelCatalogue([CatalogueModel.model_validate(entry) for entry in entries])
 
 
 def install_wan2gp(folder: Path, *, ready: bool = True) -> Path:
     """`engines_dir` below `folder` with the environment, upstream's file and the installer's state."""
-    core = folder / "engines" / "wan2gp_core"
+    engines_dir = install_environment(folder, "wan2gp_core", ready=ready)
+    (engines_dir / "wan2gp_core" / "wgp.py").write_text("")
+    return engines_dir
+
+
+def install_environment(folder: Path, core_name: str, *, ready: bool = True, device: str = "cuda") -> Path:
+    """`engines_dir` below `folder` with an engine's environment and the installer's state."""
+    core = folder / "engines" / core_name
     python = core / "python_env" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text("")
-    (core / "wgp.py").write_text("")
-    write_state(core, InstallState(str(core), ready=ready))
+    write_state(core, InstallState(str(core), ready=ready, facts={"device": device}))
     return folder / "engines"
 
 

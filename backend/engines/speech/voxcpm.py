@@ -6,10 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from backend.engines.base import Readiness
-from backend.engines.environment_probe import environment_python, is_installation_whole
+from backend.engines.environment_probe import installation_readiness
 from backend.engines.speech.clone import CloneSpeechEngine
 from backend.engines.worker_port import EngineWorker
-from backend.models.codes import ErrorCode
 
 INSTALLER = "install_voxcpm.sh (Linux) or install_voxcpm.bat (Windows)"
 
@@ -30,18 +29,7 @@ class VoxCpmSpeechEngine(CloneSpeechEngine):
         self._core_dir = core_dir
 
     def readiness(self) -> Readiness:
-        if environment_python(self._core_dir) is None:
-            return Readiness(
-                "NOT_INSTALLED",
-                ErrorCode.ENGINE_NOT_INSTALLED,
-                "VoxCPM2 is not installed on this computer.",
-                f"Run {INSTALLER} in the project folder. It needs an NVIDIA GPU.",
-            )
-        if not is_installation_whole(self._core_dir):
-            return Readiness(
-                "NOT_INSTALLED",
-                ErrorCode.ENGINE_NOT_INSTALLED,
-                "The installation of VoxCPM2 is not finished.",
-                f"Run {INSTALLER} again; it goes on where it stopped.",
-            )
+        environment = installation_readiness(self._core_dir, title="VoxCPM2", installer=INSTALLER)
+        if not environment.is_ready:
+            return environment
         return super().readiness()

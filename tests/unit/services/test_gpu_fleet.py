@@ -68,6 +68,18 @@ def test_wan2gp_is_started_with_what_its_worker_needs_and_on_its_own_card(tmp_pa
     assert spec.limits.quiet_running_s > 600, "loading 20 GB may be silent for long"
 
 
+def test_infinitetalk_is_started_in_its_own_environment_with_our_code(tmp_path: Path) -> None:
+    spec = spec_of("infinitetalk", tmp_path, gpu(1))
+    assert spec.extra_env["CUDA_VISIBLE_DEVICES"] == "1"
+    assert spec.engine_root is None
+    assert spec.handler == "workers.infinitetalk.handler"
+    assert spec.python.is_relative_to(tmp_path / "infinitetalk_core" / "python_env")
+    assert set(spec.options) == {"assets_dir", "ffmpeg"}
+    assert spec.models_dir == tmp_path / "data" / "models"
+    assert 0 < spec.recycle_after_tasks <= 50
+    assert spec.limits.quiet_loading_s >= 600, "28 GB from a slow disk"
+
+
 def test_without_a_gpu_nothing_is_said_about_which_one(tmp_path: Path) -> None:
     assert "CUDA_VISIBLE_DEVICES" not in spec_of("wan2gp", tmp_path, None).extra_env
 
@@ -104,7 +116,8 @@ def test_an_engine_has_a_process_for_each_card_and_a_twin_stays_itself(tmp_path:
     )
     assert team["voxcpm"] is twin
     assert isinstance(team["wan2gp"], GpuWorkers)
-    assert len(processes(team)) == 1 + len(CARDS)
+    assert isinstance(team["infinitetalk"], GpuWorkers)
+    assert len(processes(team)) == 1 + 2 * len(CARDS)
 
 
 def test_weights_are_looked_for_once_in_a_moment_and_anew_after_it() -> None:
