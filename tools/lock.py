@@ -48,7 +48,7 @@ ENGINE_PYTHONS = {
 WITHOUT_REQUIREMENTS = ("installer/locks/wan2gp-source.txt", "installer/locks/ffmpeg.txt")
 # Where such an engine runs: there is no build of it for macOS.
 ENGINE_PLATFORMS = ("x86_64-manylinux_2_28", "aarch64-manylinux_2_28", "x86_64-pc-windows-msvc")
-ENGINE_WHEELS = ("installer/locks/wan2gp.txt",)
+ENGINE_WHEELS = ("installer/locks/wan2gp.txt", "installer/locks/infinitetalk.txt")
 
 PYTHONS = ("3.10", "3.11", "3.12")
 PLATFORMS = (

@@ -81,6 +81,7 @@ class Rig:
             ("2.10.0+cu128", "12.8"),
             ("2.5.1+cu124", "12.4"),
             ("2.7.1+cu126", "12.6"),
+            ("2.13.0+cpu", "none"),
         ):
             self._torch(label, cuda)
         self.uv_lock = _lock(folder / "uv.lock", uv)
@@ -97,9 +98,9 @@ class Rig:
         """PyTorch and its companions, in the versions that belong together."""
         version, _, build = label.partition("+")
         text = FAKE_TORCH.format(version=label, cuda=cuda)
-        from installer.torch_builds import COMPANIONS
+        from installer.torch_builds import ALONE, COMPANIONS
 
-        for name, number in COMPANIONS[version].items():
+        for name, number in {**COMPANIONS, **ALONE}[version].items():
             files = {f"{name}.py": text if name == "torch" else ""}
             self.registry.add(wheel(name, f"{number}+{build}", files))
 
