@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from backend.models.codes import ErrorCode
 from backend.models.job import WireModel
+from backend.models.json_values import check_text
+from backend.models.speakers import FaceBox
 from backend.models.system import CpuView, DataView, MemoryView
 
 # A name fits a line of the page, a note a small box.
@@ -134,6 +136,13 @@ class SpeechEngineList(WireModel):
     data: list[SpeechEngineView]
 
 
+class PointView(WireModel):
+    """A point as fractions of the picture's width and height."""
+
+    x: float
+    y: float
+
+
 class FaceView(WireModel):
     """A face as fractions of the picture's width and height."""
 
@@ -144,11 +153,20 @@ class FaceView(WireModel):
     score: float
     size_px: float
     yaw_deg: float
+    marks: list[PointView] = Field(default_factory=list)
 
 
 class WarningView(WireModel):
     code: str
     message: str
+
+
+class PortraitFinding(WireModel):
+    """A warning with what helps against it."""
+
+    code: str
+    message: str
+    fix: str
 
 
 class AvatarView(WireModel):
@@ -163,9 +181,26 @@ class AvatarView(WireModel):
     faces: list[FaceView]
     chosen: int
     warnings: list[WarningView]
+    report: list[PortraitFinding]
+    crop: FaceBox | None
     image_url: str
     thumbnail_url: str
+    original_url: str | None
     created_at: str | None = None
+
+
+class AvatarPatch(WireModel):
+    """Body of `PATCH /api/avatars/{id}`."""
+
+    name: Annotated[str, Field(min_length=1, max_length=MAX_VOICE_NAME_CHARS)]
+
+    @field_validator("name")
+    @classmethod
+    def _can_be_read(cls, value: str) -> str:
+        name = " ".join(check_text(value).split())
+        if not name or not name.isprintable():
+            raise ValueError("the name holds nothing that can be seen, or a control character")
+        return name
 
 
 class AvatarList(WireModel):

@@ -13,13 +13,14 @@ from pathlib import Path
 from backend.models.codes import ErrorCode
 from backend.models.errors import InputError, RequestError
 from backend.models.library import AvatarView
-from backend.models.records import AvatarRecord, NewAvatar
-from backend.services.catalog import BuiltinAvatar, Catalog
+from backend.models.records import NewAvatar, NewFile
+from backend.models.speakers import FaceBox
+from backend.services.avatar_views import builtin_view, own_view
+from backend.services.catalog import Catalog
 from backend.services.file_keeper import FileKeeper
 from backend.services.portrait_fetch import Fetcher
 from backend.services.portrait_probe import PortraitProbe
 from backend.storage.store import Store
-from backend.utils.clock import iso_from_ms
 from backend.utils.ids import is_id, new_id
 from backend.utils.sniff import sniff_file
 
@@ -49,17 +50,19 @@ class AvatarService:
     # -- the library -------------------------------------------------------------------------------
     async def all(self) -> list[AvatarView]:
         """The caller's own, newest first, then the built-in ones."""
-        own = [_own_view(record) for record in await self._store.avatars.list_all()]
-        return [_builtin_view(avatar) for avatar in self._catalog.avatars] + own
+        own = [own_view(record) for record in await self._store.avatars.list_all()]
+        return [builtin_view(avatar) for avatar in self._catalog.avatars] + own
 
     async def get(self, avatar_id: str) -> AvatarView:
         builtin = self._catalog.avatar(avatar_id)
         if builtin is not None:
-            return _builtin_view(builtin)
-        return _own_view(await self._store.avatars.get(avatar_id))
+            return builtin_view(builtin)
+        return own_view(await self._store.avatars.get(avatar_id))
 
-    async def create(self, chunks: AsyncIterable[bytes], *, name: str) -> AvatarView:
-        """Store an uploaded portrait with what was found in it."""
+    async def create(
+        self, chunks: AsyncIterable[bytes], *, name: str, crop: FaceBox | None = None
+    ) -> AvatarView:
+        """Store an uploaded portrait, or the part of it that `crop` names, with what was found in it."""
         avatar_id = new_id("avatar")
         try:
             upload = await self._files.receive(chunks, avatar_id, max_bytes=self._max_bytes)
@@ -70,26 +73,49 @@ class AvatarService:
                     "That file is not a picture that can be read.",
                     hint="Use a JPEG, PNG, WebP or HEIC picture.",
                 )
-            found = await self._probe.probe(upload, ticket=avatar_id, work_dir=upload.parent)
-            picture = await self._files.keep_upload(
-                found.picture, "avatar", extension="png", media_type="image/png", original_name=name
-            )
-            thumbnail = await self._files.keep_upload(
-                found.thumbnail, "avatar", extension="jpg", media_type="image/jpeg"
-            )
-            source = await self._files.keep_upload(
-                upload,
-                "avatar",
-                extension=sniffed.extension,
-                media_type=sniffed.media_type,
-                original_name=name,
-            )
-            record = await self._store.avatars.create(
-                NewAvatar(avatar_id, name, picture, thumbnail, source, profile=found.data)
-            )
+            return await self._keep(avatar_id, upload, sniffed.extension, sniffed.media_type, name, crop)
         finally:
             await self._files.drop_ticket(avatar_id)
-        return _own_view(record)
+
+    async def crop(self, avatar_id: str, crop: FaceBox) -> AvatarView:
+        """A new portrait: another part of the picture that this one was made of. Raises `avatar_not_found`, `gone`."""
+        source, name = await self._original(avatar_id)
+        made_id = new_id("avatar")
+        try:
+            copy = self._files.path(f"work/{made_id}/picture.png")
+            await asyncio.to_thread(_copied, source, copy)
+            return await self._keep(made_id, copy, "png", "image/png", name, crop)
+        finally:
+            await self._files.drop_ticket(made_id)
+
+    async def _keep(
+        self, avatar_id: str, upload: Path, extension: str, media_type: str, name: str, crop: FaceBox | None
+    ) -> AvatarView:
+        found = await self._probe.probe(upload, ticket=avatar_id, work_dir=upload.parent, crop=crop)
+        if found.whole is not None:
+            # Not the upload: another part is chosen on a picture that every browser can show.
+            upload, extension, media_type = found.whole, "png", "image/png"
+        picture = await self._files.keep_upload(
+            found.picture, "avatar", extension="png", media_type="image/png", original_name=name
+        )
+        thumbnail = await self._files.keep_upload(
+            found.thumbnail, "avatar", extension="jpg", media_type="image/jpeg"
+        )
+        source: NewFile = await self._files.keep_upload(
+            upload, "avatar", extension=extension, media_type=media_type, original_name=name
+        )
+        new = NewAvatar(avatar_id, name, picture, thumbnail, source, profile=found.data)
+        return own_view(await self._store.avatars.create(new))
+
+    async def rename(self, avatar_id: str, name: str) -> AvatarView:
+        """Give a portrait of one's own another name. Built-in ones are refused."""
+        if self._catalog.avatar(avatar_id) is not None:
+            raise RequestError(
+                ErrorCode.VALIDATION_FAILED,
+                "Built-in portraits cannot be renamed.",
+                hint="Rename a portrait of your own.",
+            )
+        return own_view(await self._store.avatars.update(avatar_id, name=name))
 
     async def delete(self, avatar_id: str) -> None:
         if self._catalog.avatar(avatar_id) is not None:
@@ -108,6 +134,21 @@ class AvatarService:
         record = await self._store.avatars.get(avatar_id)
         file = await self._store.files.get(record.file_id)
         return self._files.path(file.rel_path), file.media_type
+
+    async def original(self, avatar_id: str) -> tuple[Path, str]:
+        """The whole picture, upright, of which a portrait is a part; where nothing was cut off, the portrait itself."""
+        source, _name = await self._original(avatar_id)
+        return source, "image/png"
+
+    async def _original(self, avatar_id: str) -> tuple[Path, str]:
+        builtin = self._catalog.avatar(avatar_id)
+        if builtin is not None:
+            return builtin.image, builtin.name_en
+        record = await self._store.avatars.get(avatar_id)
+        is_part = record.profile.get("crop") is not None and record.source_file_id is not None
+        file_id = record.source_file_id if is_part and record.source_file_id else record.file_id
+        file = await self._store.files.get(file_id)
+        return self._files.path(file.rel_path), record.name
 
     async def thumbnail(self, avatar_id: str) -> tuple[Path, str]:
         builtin = self._catalog.avatar(avatar_id)
@@ -192,39 +233,12 @@ def _outside() -> InputError:
     )
 
 
-def _builtin_view(avatar: BuiltinAvatar) -> AvatarView:
-    return AvatarView(
-        avatar_id=avatar.avatar_id,
-        name=avatar.name_en,
-        name_zh=avatar.name_zh,
-        name_en=avatar.name_en,
-        builtin=True,
-        default=avatar.is_default,
-        width=avatar.width,
-        height=avatar.height,
-        faces=list(avatar.faces),
-        chosen=0,
-        warnings=[],
-        image_url=f"/api/avatars/{avatar.avatar_id}/image",
-        thumbnail_url=f"/api/avatars/{avatar.avatar_id}/thumbnail",
-    )
-
-
-def _own_view(record: AvatarRecord) -> AvatarView:
-    profile = record.profile
-    return AvatarView(
-        avatar_id=record.avatar_id,
-        name=record.name,
-        name_zh=record.name,
-        name_en=record.name,
-        builtin=False,
-        default=False,
-        width=profile["width"],
-        height=profile["height"],
-        faces=profile["faces"],
-        chosen=profile["chosen"],
-        warnings=profile["warnings"],
-        image_url=f"/api/avatars/{record.avatar_id}/image",
-        thumbnail_url=f"/api/avatars/{record.avatar_id}/thumbnail",
-        created_at=iso_from_ms(record.created_at),
-    )
+def _copied(source: Path, target: Path) -> None:
+    """Copy a stored picture into a work folder. Raises `gone` when somebody removed it by hand."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        shutil.copyfile(source, target)
+    except FileNotFoundError as error:
+        raise RequestError(
+            ErrorCode.GONE, "The picture is no longer there.", hint="Upload it again."
+        ) from error

@@ -63,9 +63,8 @@ def run(
 ) -> tuple[dict[str, Any], FakeContext]:
     output.mkdir()
     context = context or FakeContext()
-    params.setdefault("size", 256)
-    if task != "talking_avatar":
-        params = {}
+    if task == "talking_avatar":
+        params.setdefault("size", 256)
     data = handler.run(Task("job_00000001", 1, task, None, inputs, params, output, seed), context)
     return data, context
 
@@ -201,6 +200,51 @@ def test_a_probe_keeps_an_upside_down_picture_upright_and_says_so(handler: Handl
     assert [warning["code"] for warning in data["warnings"]] == ["rotated"]
     with Image.open(context.artifacts["portrait"]["path"]) as portrait:
         assert np.array_equal(np.asarray(portrait.convert("RGB")), np.asarray(given))
+
+
+def test_a_probe_of_a_part_describes_the_part_and_keeps_the_whole(handler: Handler, tmp_path: Path) -> None:
+    image = FIXTURES / "astronaut_256.heic"
+    whole, _ = run(handler, {"image": image}, tmp_path / "whole", task="portrait_probe")
+    box = {"x": 0.25, "y": 0.0, "w": 0.5, "h": 0.75}
+    data, context = run(handler, {"image": image}, tmp_path / "out", task="portrait_probe", crop=box)
+    assert (data["width"], data["height"], data["crop"]) == (128, 192, box)
+    with Image.open(context.artifacts["portrait"]["path"]) as portrait:
+        assert portrait.size == (128, 192)
+    with Image.open(context.artifacts["whole"]["path"]) as kept:
+        assert (kept.format, kept.size) == ("PNG", (256, 256))
+    # The same face, seen from the part: its marks are where they were.
+    for seen, mark in zip(data["faces"][0]["marks"], whole["faces"][0]["marks"], strict=True):
+        assert box["x"] + seen["x"] * box["w"] == pytest.approx(mark["x"], abs=0.02)
+        assert box["y"] + seen["y"] * box["h"] == pytest.approx(mark["y"], abs=0.02)
+
+
+def test_the_marks_are_eyes_nose_mouth_and_chin_in_their_places(handler: Handler, tmp_path: Path) -> None:
+    image = FIXTURES / "astronaut_256.heic"
+    data, _ = run(handler, {"image": image}, tmp_path / "out", task="portrait_probe")
+    right_eye, left_eye, nose, right_corner, left_corner, chin = data["faces"][0]["marks"]
+    assert right_eye["x"] < nose["x"] < left_eye["x"], "the person's own right is the picture's left"
+    assert right_corner["x"] < nose["x"] < left_corner["x"]
+    heights = [mark["y"] for mark in (right_eye, nose, right_corner, chin)]
+    assert heights == sorted(heights)
+
+
+@pytest.mark.parametrize(
+    ("crop", "code"),
+    [
+        ({"x": 0, "y": 0, "w": 0.05, "h": 0.05}, "face_too_small"),
+        ({"x": 0.5, "y": 0, "w": 0.6, "h": 1}, "validation_failed"),
+        ({"x": 0, "y": 0, "w": float("nan"), "h": 1}, "validation_failed"),
+        ({"x": 0}, "validation_failed"),
+        ("all", "validation_failed"),
+    ],
+)
+def test_a_part_that_holds_no_face_is_refused(
+    handler: Handler, tmp_path: Path, crop: object, code: str
+) -> None:
+    image = FIXTURES / "astronaut_256.heic"
+    with pytest.raises(TaskError) as caught:
+        run(handler, {"image": image}, tmp_path / "out", task="portrait_probe", crop=crop)
+    assert caught.value.code == code
 
 
 def test_a_probe_of_a_landscape_finds_no_face(handler: Handler, tmp_path: Path) -> None:

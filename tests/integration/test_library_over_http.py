@@ -190,3 +190,77 @@ async def test_a_link_out_of_uploads_is_refused(tmp_path: Path) -> None:
             json={"voice_id": "voice_builtinafheart", "avatar_url": "link.png", "script_input": "Hi"},
         )
         assert answer.json()["code"] == "fetch_refused"
+
+
+async def test_a_part_of_a_picture_becomes_a_portrait_and_another_part_can_be_chosen(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as studio:
+        files = {"image_file": ("me.png", png(), "image/png")}
+        answer = await studio.http.post("/api/avatars", files=files, data={"crop": "0.1,0.2,0.5,0.6"})
+        assert answer.status_code == 201, answer.text
+        first = answer.json()
+        assert first["crop"] == {"x": 0.1, "y": 0.2, "w": 0.5, "h": 0.6}
+        assert studio.draft.seen[-1].params == {"crop": first["crop"]}
+        original = await studio.http.get(first["original_url"])
+        assert (original.status_code, original.content) == (200, png())
+
+        box = {"x": 0.0, "y": 0.0, "w": 1.0, "h": 0.5}
+        again = await studio.http.post(f"/api/avatars/{first['avatar_id']}/crop", json=box)
+        assert again.status_code == 201, again.text
+        second = again.json()
+        assert second["avatar_id"] != first["avatar_id"]
+        assert again.headers["location"] == f"/api/avatars/{second['avatar_id']}"
+        assert (second["crop"], second["name"]) == (box, "me.png")
+        assert await studio.http.delete(f"/api/avatars/{first['avatar_id']}")
+        assert (await studio.http.get(second["original_url"])).content == png(), (
+            "each keeps a picture of its own"
+        )
+        whole = await upload_avatar(studio, png())
+        assert whole["crop"] is None
+        assert (await studio.http.get(str(whole["original_url"]))).content == png()
+
+
+@pytest.mark.parametrize(
+    "crop", ["1,2", "a,b,c,d", "0,0,0,1", "0.5,0,0.6,1", "nan,0,1,1", "-0.1,0,1,1", ",,,"]
+)
+async def test_a_part_that_is_none_is_refused_before_the_picture_is_kept(tmp_path: Path, crop: str) -> None:
+    async with running_studio(tmp_path) as studio:
+        files = {"image_file": ("me.png", png(), "image/png")}
+        answer = await studio.http.post("/api/avatars", files=files, data={"crop": crop})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "crop")
+        assert not studio.draft.seen
+        assert not list(studio.settings.uploads_dir.iterdir())
+
+
+async def test_a_picture_that_somebody_removed_cannot_be_cut_again(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as studio:
+        avatar = await upload_avatar(studio, png())
+        for path in studio.settings.uploads_dir.iterdir():
+            path.unlink()
+        box = {"x": 0, "y": 0, "w": 1, "h": 1}
+        gone = await studio.http.post(f"/api/avatars/{avatar['avatar_id']}/crop", json=box)
+        assert (gone.status_code, gone.json()["code"]) == (410, "gone")
+        unknown = await studio.http.post("/api/avatars/avatar_zzzzzzzz1/crop", json=box)
+        assert (unknown.status_code, unknown.json()["code"]) == (404, "avatar_not_found")
+        assert not list(studio.settings.work_dir.iterdir())
+
+
+async def test_a_portrait_of_ones_own_is_renamed_and_a_built_in_one_is_not(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as studio:
+        avatar = await upload_avatar(studio, png())
+        path = f"/api/avatars/{avatar['avatar_id']}"
+        renamed = await studio.http.patch(path, json={"name": "  主播   小美 "})
+        assert (renamed.status_code, renamed.json()["name"]) == (200, "主播 小美")
+        assert (await studio.http.get(path)).json()["name_zh"] == "主播 小美"
+        for name in ("", " ", "a\u0000b", "x" * 101):
+            assert (await studio.http.patch(path, json={"name": name})).status_code == 422
+        builtin = await studio.http.patch("/api/avatars/avatar_builtinaria", json={"name": "x"})
+        assert (builtin.status_code, builtin.json()["code"]) == (422, "validation_failed")
+
+
+async def test_what_the_finder_saw_comes_with_what_helps(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as studio:
+        studio.draft.portrait_warnings = [{"code": "dark", "message": "The face is very dark."}]
+        avatar = await upload_avatar(studio, png())
+        (found,) = avatar["report"]  # type: ignore[misc]
+        assert (found["code"], found["message"]) == ("dark", "The face is very dark.")
+        assert "light" in found["fix"]

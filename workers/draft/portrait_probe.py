@@ -1,15 +1,19 @@
 """Task `portrait_probe`: is this a picture we can animate? Runs in the draft worker.
 
-Flow: file -> normalised picture -> upright, faces and warnings -> portrait.png, thumbnail.jpg and a description.
+Flow: file -> normalised picture -> the part that was asked for -> upright, faces and warnings -> portrait.png,
+thumbnail.jpg and a description; of a part also whole.png, so that another part can be chosen later.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from PIL import Image as Pil
 
+from workers.draft import topology as topo
 from workers.draft.arrays import Image
+from workers.draft.crop import crop_of
 from workers.draft.faces import Face
 from workers.draft.image_input import load_picture
 from workers.draft.orientation import find_upright
@@ -19,13 +23,23 @@ from workers.handler import Task, TaskContext
 
 THUMBNAIL_SIDE_PX = 512
 _THUMBNAIL_QUALITY = 88
+# What people see marked on a face: both eyes (the middles of the irises), the tip of the nose, the corners of the
+# mouth, the chin.
+MARKS = (topo.RIGHT_IRIS[0], topo.LEFT_IRIS[0], 1, 61, 291, 152)
 # Fast to write and read again; the file is kept once per portrait.
 _PNG_LEVEL = 3
 
 
 def probe_portrait(task: Task, context: TaskContext, models: Models) -> dict[str, Any]:
-    """Run the task. Returns sizes, faces (fractions of the picture) and warnings. Raises `TaskError`."""
+    """Run the task. The parameter `crop` ({x, y, w, h}, fractions) names a part of the upright picture.
+
+    Returns sizes, faces (fractions of the part), warnings and the crop. Raises `TaskError`.
+    """
+    crop = crop_of(task.params)
     picture = load_picture(task.inputs["image"])
+    whole = picture
+    if crop is not None:
+        picture = crop.of(whole)
     context.raise_if_cancelled()
     context.progress(0.3, "Looking for faces")
     upright = find_upright(models, picture, context.raise_if_cancelled)
@@ -34,6 +48,8 @@ def probe_portrait(task: Task, context: TaskContext, models: Models) -> dict[str
     context.progress(0.6, "Saving the portrait")
     height, width = picture.shape[:2]
     _save(task, context, picture)
+    if crop is not None:
+        _save_whole(task, context, whole)
     context.progress(1.0, "Portrait ready")
     return {
         "width": width,
@@ -41,6 +57,7 @@ def probe_portrait(task: Task, context: TaskContext, models: Models) -> dict[str
         "faces": [_describe(face, width, height) for face in faces],
         "chosen": 0,
         "warnings": warnings,
+        "crop": None if crop is None else asdict(crop),
     }
 
 
@@ -57,8 +74,16 @@ def _save(task: Task, context: TaskContext, picture: Image) -> None:
     context.artifact("thumbnail", thumbnail, media_type="image/jpeg", width=whole.width, height=whole.height)
 
 
-def _describe(face: Face, width: int, height: int) -> dict[str, float]:
-    """A face as fractions of the picture, clipped to it."""
+def _save_whole(task: Task, context: TaskContext, picture: Image) -> None:
+    height, width = picture.shape[:2]
+    path = task.output_dir / "whole.png"
+    Pil.fromarray(picture).save(path, "PNG", compress_level=_PNG_LEVEL)
+    context.artifact("whole", path, media_type="image/png", width=width, height=height)
+    context.raise_if_cancelled()
+
+
+def _describe(face: Face, width: int, height: int) -> dict[str, Any]:
+    """A face and its marks as fractions of the picture, clipped to it."""
     x0, y0, x1, y1 = face.box
     x0, x1 = max(0.0, x0 / width), min(1.0, x1 / width)
     y0, y1 = max(0.0, y0 / height), min(1.0, y1 / height)
@@ -70,4 +95,11 @@ def _describe(face: Face, width: int, height: int) -> dict[str, float]:
         "score": round(face.score, 4),
         "size_px": round(face.size_px, 1),
         "yaw_deg": round(face.yaw_deg, 1),
+        "marks": [
+            {
+                "x": round(min(1.0, max(0.0, float(face.points[index, 0]) / width)), 5),
+                "y": round(min(1.0, max(0.0, float(face.points[index, 1]) / height)), 5),
+            }
+            for index in MARKS
+        ],
     }
