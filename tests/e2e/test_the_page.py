@@ -61,7 +61,7 @@ def test_a_browser_in_another_language_gets_english(open_page: OpenPage) -> None
 @pytest.mark.parametrize("locale", ["zh-CN", "en-US"])
 def test_no_element_is_left_without_its_text(open_page: OpenPage, locale: str) -> None:
     page = open_page(locale=locale)
-    page.click("#engines-button")
+    page.click("#queue-button")
     empty = "[...document.querySelectorAll('[data-i18n]')].filter((e) => !e.textContent).map((e) => e.dataset.i18n)"
     assert page.evaluate(empty) == []
 
@@ -106,8 +106,8 @@ def test_nothing_is_cut_off_sideways(open_page: OpenPage, width: int) -> None:
     page = open_page(viewport={"width": width, "height": 800})
     page.locator("#advanced summary").click()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    page.click("#engines-button")
-    assert page.evaluate("document.querySelector('#engines-dialog').scrollWidth <= innerWidth")
+    page.click("#queue-button")
+    assert page.evaluate("document.querySelector('#queue-drawer').scrollWidth <= innerWidth")
 
 
 def test_targets_are_large_enough_for_a_finger(open_page: OpenPage) -> None:
@@ -185,29 +185,32 @@ def test_a_voice_of_another_language_is_pointed_out(open_page: OpenPage) -> None
     assert page.locator("#script-hint").inner_text() == ""
 
 
-def test_engines_are_listed_with_their_state_reason_and_fix(open_page: OpenPage) -> None:
+def test_engines_are_listed_with_their_state_reason_and_fix_and_the_studio_stays_as_it_was(
+    open_page: OpenPage, complaints: Complaints
+) -> None:
     page = open_page()
-    page.click("#engines-button")
-    text = page.get_by_role("dialog").inner_text()
-    for word in ("InfiniteTalk", "Wan2GP", "Draft", "not installed", "How to fix:", "Powered by WanGP"):
+    page.fill("#script", "Half a sentence")
+    page.click("#engines-link")
+    engines = page.locator("aio-system-screen")
+    engines.get_by_text("How to fix:").first.wait_for()
+    text = engines.inner_text()
+    for word in ("InfiniteTalk", "Wan2GP", "Draft", "not installed", "Powered by WanGP"):
         assert word in text
-    page.keyboard.press("Escape")
-    assert page.get_by_role("dialog").count() == 0
+    page.get_by_role("navigation").get_by_role("link", name="Studio").click()
+    page.locator("#script").wait_for()
+    assert page.input_value("#script") == "Half a sentence"
+    assert complaints == []
 
 
 def test_engines_are_described_in_chinese_too(open_page: OpenPage) -> None:
     page = open_page(locale="zh-CN")
-    page.click("#engines-button")
-    text = page.get_by_role("dialog").inner_text()
-    for word in (
-        "Wan2GP 还没有安装。",
-        "install_wan2gp.bat",
-        "install_infinitetalk.sh",
-        "草稿引擎",
-        "Powered by WanGP",
-    ):
+    page.click("#engines-link")
+    engines = page.locator("aio-system-screen")
+    engines.get_by_text("Wan2GP 还没有安装。").wait_for()
+    text = engines.inner_text()
+    for word in ("install_wan2gp.bat", "install_infinitetalk.sh", "草稿引擎", "Powered by WanGP"):
         assert word in text
-    assert "is not installed" not in text
+    assert "Wan2GP is not installed" not in text
 
 
 def test_a_paused_queue_is_shown_and_can_be_resumed(

@@ -146,23 +146,6 @@
  * @property {string} model
  * @property {boolean} ready
  *
- * @typedef {object} Model
- * @property {string} id
- * @property {string} name_en
- * @property {string} name_zh
- * @property {string} purpose
- * @property {string} licence
- * @property {number} bytes
- * @property {"absent"|"downloading"|"paused"|"verifying"|"ready"|"damaged"|"failed"} state
- * @property {boolean} waiting
- * @property {string[]} [requires]  others that a download brings along
- * @property {string} [note]  English
- * @property {number} downloaded_bytes
- * @property {number|null} speed_bytes_s
- * @property {number|null} eta_s
- * @property {string|null} source
- * @property {JobError|null} error
- *
  * @typedef {object} Face  fractions 0..1 of the picture
  * @property {number} x
  * @property {number} y

@@ -106,6 +106,7 @@ COMPUTED = {
     "settings.name_": {setting.name for setting in PAGE_SETTINGS},
     "settings.about_": {setting.name for setting in PAGE_SETTINGS},
     "settings.choice_": {"auto", "on", "off", "debug", "info", "warning", "error"},
+    "options.subtitles_": {"file", "burn_in", "none"},
     "theme.": {"auto", "light", "dark"},
     "count.": {"window", "step"},
     "studio.draft_": {"saved", "saving", "local"},

@@ -133,17 +133,6 @@ export const deleteReading = (term) =>
 /** @returns {Promise<{data: import("../types.js").ScriptModel[], chosen: string|null}>} */
 export const listScriptModels = () => request("/api/script/models");
 
-/** @returns {Promise<{data: import("../types.js").Model[], free_bytes: number}>} */
-export const listModels = () => request("/api/models");
-
-/** @param {string} id @param {"download"|"pause"|"resume"} action */
-export const actOnModel = (id, action) =>
-  request(`/api/models/${encodeURIComponent(id)}/${action}`, { method: "POST" });
-
-/** @param {string} id */
-export const deleteModel = (id) =>
-  request(`/api/models/${encodeURIComponent(id)}`, { method: "DELETE", as: "none" });
-
 /** @typedef {{name: string, body: Record<string, unknown>, revision: number, saved_at: string}} Draft */
 
 /** @returns {Promise<{data: {name: string, revision: number}[]}>} */

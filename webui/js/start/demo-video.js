@@ -96,12 +96,12 @@ export class DemoVideo {
     this.#make.hidden = job?.status === "completed";
     this.#make.setAttribute("aria-disabled", String(active || !avatar || !library.voices.length));
     this.#go.hidden = job?.status !== "completed";
-    const drawn = JSON.stringify([job?.status, job?.artifacts.video, avatar?.image_url, document.documentElement.lang]);
+    const drawn = JSON.stringify([job?.status, job?.artifacts.video, avatar?.thumbnail_url, document.documentElement.lang]);
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
     fill(this.#notices, ...(job && job.status === "failed" ? jobNotices(job) : []));
     if (job?.status === "completed" && job.artifacts.video) this.#play(job);
-    else if (avatar) fill(this.#frame, h("img", { class: "frame-picture", src: avatar.image_url, alt: "" }));
+    else if (avatar) fill(this.#frame, h("img", { class: "frame-picture", src: avatar.thumbnail_url, alt: "" }));
     else fill(this.#frame, icon("person"));
   }
 

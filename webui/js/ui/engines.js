@@ -1,11 +1,11 @@
 /**
- * The engines' panel: what is ready, what is not, why, and how to mend it.
+ * Engines in words: what is ready, what is not, why, and how to mend it; and the mark in the rail.
  */
-import { h, byId, fill } from "../lib/dom.js";
+import { byId, h } from "../lib/dom.js";
 import { bindText, hasText, t } from "../lib/i18n.js";
 import { engineTitle, library } from "../state/library.js";
 import { icon } from "./icons.js";
-import { asProblem, details, problemBox } from "./problem.js";
+import { details } from "./problem.js";
 import { engineTrouble } from "./wording.js";
 
 /** @typedef {import("../types.js").Engine} Engine */
@@ -69,40 +69,20 @@ export function homeOf(name) {
   return home ? h("a", { href: home, target: "_blank", rel: "noopener noreferrer", class: "quiet" }, home.replace("https://", "")) : null;
 }
 
-async function refresh() {
-  const list = byId("engines-list");
-  try {
-    await library.loadEngines();
-  } catch (error) {
-    fill(list, h("li", {}, problemBox(asProblem(error))));
-  }
-}
+/** The way to all engines, with what to do about each. */
+export const enginesLink = () => h("a", { class: "link-button", href: "#/system/engines", t: "engine.open" });
 
-export function openEngines() {
-  const dialog = /** @type {HTMLDialogElement} */ (byId("engines-dialog"));
-  if (!dialog.open) dialog.showModal();
-  void refresh();
-}
-
-/** The button in the header and the dialog it opens. */
-export function startEngines() {
+/** The mark in the rail: whether any engine is ready, and which. */
+export function startEnginesMark() {
   const summary = byId("engines-summary");
-  const button = byId("engines-button");
-  const dialog = /** @type {HTMLDialogElement} */ (byId("engines-dialog"));
-  button.querySelector(".tool-mark")?.append(icon("engine"), h("span", { class: "tool-dot" }));
-  byId("engines-close").append(icon("close"));
-  byId("engines-close").addEventListener("click", () => dialog.close());
-  byId("engines-refresh").addEventListener("click", () => void refresh());
-  button.addEventListener("click", openEngines);
-  // A click on the backdrop reaches the dialog itself, never its content.
-  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
-
+  const link = byId("engines-link");
+  link.querySelector(".tool-mark")?.append(icon("engine"), h("span", { class: "tool-dot" }));
   const update = () => {
     const ready = library.engines.filter((engine) => engine.ready);
-    button.dataset.ready = String(ready.length > 0);
+    link.dataset.ready = String(ready.length > 0);
     if (ready.length === 0) bindText(summary, library.engines.length ? "engines.none_ready" : "engines.unknown");
     else bindText(summary, "engines.ready", { names: ready.map((engine) => engineTitle(engine.name)).join(t("list.comma")) });
-    fill(byId("engines-list"), ...library.engines.map((engine) => engineCard(engine)));
+    link.title = summary.textContent ?? "";
   };
   library.addEventListener("engines", update);
   document.addEventListener("localechange", update);

@@ -5,7 +5,7 @@ import { h } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { isActive } from "../state/jobs.js";
 import { engineTitle } from "../state/library.js";
-import { openEngines } from "./engines.js";
+import { enginesLink } from "./engines.js";
 import { icon } from "./icons.js";
 import { details, problemBox } from "./problem.js";
 import { causeOf, hasFailed, lastFailure } from "./wording.js";
@@ -21,7 +21,7 @@ export function jobNotices(job) {
   if (job.status === "failed") {
     const error = job.error ?? { code: "internal_error", detail: job.message };
     const engine = lastFailure(job)?.engine ?? null;
-    boxes.push(problemBox({ ...error, engine, reference: job.job_id }, { actions: [enginesButton()] }));
+    boxes.push(problemBox({ ...error, engine, reference: job.job_id }, { actions: [enginesLink()] }));
   }
   if (job.fallback_reason) boxes.push(fallbackBox(job));
   const changed = job.attempts.find((attempt) => attempt.change && attempt.stage === "video" && !hasFailed(attempt));
@@ -30,9 +30,6 @@ export function jobNotices(job) {
   if (job.speech_report?.doubtful.length) boxes.push(heardBox(job.speech_report));
   return boxes;
 }
-
-const enginesButton = () =>
-  h("button", { type: "button", class: "link-button", t: "engine.open", onclick: openEngines });
 
 /** @param {Job} job */
 function fallbackBox(job) {
@@ -103,7 +100,7 @@ function draftBox(job) {
       ...said,
       hasMore && h("p", { class: codes.length ? "in-english" : "", lang: "en" }, job.notice),
       hasMore && codes.length > 0 && notInEnglish(details(h("p", { lang: "en" }, job.notice))),
-      job.draft && h("div", { class: "notice-actions" }, enginesButton()),
+      job.draft && h("div", { class: "notice-actions" }, enginesLink()),
     ),
   );
 }

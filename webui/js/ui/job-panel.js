@@ -80,10 +80,10 @@ export class JobPanel {
     const words = [document.documentElement.lang, library.engines.map((engine) => engine.title)];
     const done = job.status === "completed" && Boolean(job.artifacts.video);
     const avatar = library.avatar(job.avatar_url);
-    this.#part("frame", [done, job.artifacts.video, avatar?.image_url], () => {
+    this.#part("frame", [done, job.artifacts.video, avatar?.thumbnail_url], () => {
       shapeFrame(this.#frame, job.output.aspect, avatar);
       if (done) fill(this.#frame, player(job));
-      else if (avatar) fill(this.#frame, h("img", { class: "frame-picture", src: avatar.image_url, alt: "" }));
+      else if (avatar) fill(this.#frame, h("img", { class: "frame-picture", src: avatar.thumbnail_url, alt: "" }));
       else fill(this.#frame, h("div", { class: "frame-empty" }, icon("person")));
     });
     this.#frame.classList.toggle("is-waiting", isActive(job));

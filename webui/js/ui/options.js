@@ -5,7 +5,7 @@ import { h, fill } from "../lib/dom.js";
 import { isChinese, t } from "../lib/i18n.js";
 import { form } from "../state/form.js";
 import { engineTitle, library } from "../state/library.js";
-import { openEngines } from "./engines.js";
+import { enginesLink } from "./engines.js";
 import { choice, onFields, segments, slider, textField, tick } from "./fields.js";
 import { PRESETS, qualityChoice } from "./quality.js";
 import { engineTrouble } from "./wording.js";
@@ -153,7 +153,7 @@ function engineChoice() {
     if (wanted !== "auto" && !library.engine(wanted) && library.engines.length) form.set({ engine: "auto" });
     select.value = form.value.engine;
     const engine = library.engine(form.value.engine);
-    const more = h("button", { type: "button", class: "link-button", t: "engine.open", onclick: openEngines });
+    const more = enginesLink();
     if (!engine) {
       const onlyDraft = library.engines.length > 0 && library.engines.every((item) => !item.ready || item.name === "draft");
       fill(note, h("span", { t: onlyDraft ? "engine.auto_draft_note" : "engine.auto_note" }), " ", more);

@@ -8,7 +8,7 @@ import { jobs } from "../state/jobs.js";
 import { library } from "../state/library.js";
 import { openJob } from "../state/route.js";
 import { announce } from "./announce.js";
-import { openEngines } from "./engines.js";
+import { enginesLink } from "./engines.js";
 import { asProblem, problemBox } from "./problem.js";
 
 /** @typedef {import("../types.js").Job} Job */
@@ -48,7 +48,7 @@ export function promotion(job) {
         }
       },
     });
-  const more = h("button", { type: "button", class: "link-button", t: "engine.open", onclick: openEngines });
+  const more = enginesLink();
   return [
     h("p", { class: "quiet", id: "promote-why" }, h("span", { t: isPossible ? "studio.promote_why" : "studio.promote_not" }), !isPossible && " ", !isPossible && more),
     h("div", { class: "promote-buttons" }, button("best"), button("fast")),

@@ -5,7 +5,7 @@ import { h, fill } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { form } from "../state/form.js";
 import { engineTitle, library } from "../state/library.js";
-import { openEngines } from "./engines.js";
+import { enginesLink } from "./engines.js";
 import { onFields } from "./fields.js";
 import { engineTrouble } from "./wording.js";
 
@@ -64,7 +64,7 @@ export function qualityChoice() {
 
 /** Who will make it, and what is in the way. */
 function noteOf() {
-  const more = h("button", { type: "button", class: "link-button", t: "engine.open", onclick: openEngines });
+  const more = enginesLink();
   const engine = library.engine(form.value.engine);
   if (engine && !engine.ready) {
     const trouble = engineTrouble(engine);

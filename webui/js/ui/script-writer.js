@@ -9,7 +9,6 @@ import { bindText, t } from "../lib/i18n.js";
 import { form, speakerNames } from "../state/form.js";
 import { announce } from "./announce.js";
 import { icon } from "./icons.js";
-import { openModels } from "./models.js";
 import { asProblem, problemBox } from "./problem.js";
 
 const SECONDS = [15, 30, 60, 120, 300];
@@ -81,17 +80,12 @@ class ScriptWriter {
         this.#model,
         h("span", { t: "writer.no_model" }),
         " ",
-        h("button", { type: "button", class: "link-button", t: "models.open", onclick: () => this.#toModels() }),
+        h("a", { class: "link-button", href: "#/models", t: "models.open", onclick: () => this.element.close() }),
       );
       delete this.#model.dataset.i18n;
     } catch (error) {
       fill(this.#problem, problemBox(asProblem(error)));
     }
-  }
-
-  #toModels() {
-    this.element.close();
-    openModels();
   }
 
   #show() {

@@ -25,7 +25,7 @@ export function stagePreview() {
   const update = () => {
     const avatar = library.avatar(form.value.avatarId);
     shapeFrame(frame, form.value.aspect, avatar);
-    if (avatar) fill(frame, h("img", { class: "frame-picture", src: avatar.image_url, alt: displayName(avatar) }));
+    if (avatar) fill(frame, h("img", { class: "frame-picture", src: avatar.thumbnail_url, alt: displayName(avatar) }));
     else fill(frame, h("div", { class: "frame-empty" }, icon("person"), h("p", { t: "stage.no_portrait" })));
   };
   onFields(["avatarId", "aspect"], update);

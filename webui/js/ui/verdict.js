@@ -8,7 +8,6 @@ import { hasText, t } from "../lib/i18n.js";
 import { form } from "../state/form.js";
 import { engineTitle, library } from "../state/library.js";
 import { icon } from "./icons.js";
-import { openModels } from "./models.js";
 import { causeOf } from "./wording.js";
 
 /** @typedef {import("../types.js").Estimate} Estimate */
@@ -66,7 +65,7 @@ function lines(estimate) {
   return [
     h("ul", { class: "verdict-facts" }, fitsBadge(estimate.fits), ...facts.filter(Boolean).map((fact) => h("li", {}, String(fact)))),
     ...estimate.reasons.map((reason) => h("p", { class: "verdict-reason" }, icon("warning"), reasonText(reason, estimate.engine))),
-    estimate.missing_models.length > 0 && h("button", { type: "button", class: "link-button", t: "verdict.models", onclick: openModels }),
+    estimate.missing_models.length > 0 && h("a", { class: "link-button", href: "#/models", t: "verdict.models" }),
   ];
 }
 
