@@ -6,7 +6,7 @@ import { patchJob } from "../api/library.js";
 import { fill, h } from "../lib/dom.js";
 import { bindText, t } from "../lib/i18n.js";
 import { go } from "../shell/router.js";
-import { isActive, jobs } from "../state/jobs.js";
+import { isActive, isFinished, jobs } from "../state/jobs.js";
 import { library } from "../state/library.js";
 import { announce } from "../ui/announce.js";
 import { confirmLoss } from "../ui/confirm.js";
@@ -56,8 +56,8 @@ export class Detail {
   #body = h(
     "div",
     { class: "detail-columns", hidden: true },
-    h("div", { class: "detail-column" }, h("div", { class: "card detail-player" }, this.#frame, this.#progress.element, this.#subtitles, this.#actions), this.#notices, this.#script.element),
-    h("div", { class: "detail-column" }, this.#quality.element, this.#files.element, this.#made.element, this.#origin.element, this.#tried.element),
+    h("div", { class: "detail-column" }, h("div", { class: "card detail-player" }, this.#frame, this.#progress.element, this.#subtitles, this.#actions), this.#notices, this.#script.element, this.#tried.element),
+    h("div", { class: "detail-column" }, this.#quality.element, this.#files.element, this.#made.element, this.#origin.element),
   );
   /** What each part was last built from. @type {Record<string, string>} */
   #built = {};
@@ -186,11 +186,17 @@ export class Detail {
     return [
       done && h("a", { class: `button ${canPromote ? "" : "button-primary"}`, href: job.artifacts.video, download: `${job.job_id}.mp4`, t: "result.download" }, icon("download")),
       canPromote && button("lib.promote", "spark", () => openPromote(job), "button-primary"),
+      isFinished(job) && !done && button("job.retry", "retry", () => void this.#try(() => this.#retry()), "button-primary"),
       button("lib.reuse", "reuse", () => void this.#try(() => reuseSettings(job))),
       done && button("lib.compare_with", "compare", () => pickJob(job, (other) => go(`#/library/compare/${job.job_id}/${other}`))),
       h("a", { class: "button", href: `#/jobs/${job.job_id}`, t: "lib.open_studio" }, icon("studio")),
       isActive(job) ? button("job.cancel", "close", () => void this.#try(() => jobs.cancel(job.job_id))) : button("job.delete", "trash", () => void this.#remove(job), "button-quiet"),
     ].filter((item) => item instanceof Node);
+  }
+
+  async #retry() {
+    const next = await jobs.retry(this.#id);
+    go(`#/jobs/${next.job_id}`);
   }
 
   #rename() {

@@ -30,7 +30,7 @@ export function settingRows(job) {
   return [
     ["lib.fact_engine", job.wangp_model ? `${engine} · ${job.wangp_model}` : engine],
     ["studio.preset", job.preset && job.selected_engine === "infinitetalk" ? words(`studio.preset_${job.preset}`, job.preset) : null],
-    ["portraits.title", avatar ? displayName(avatar) : t("lib.deleted_avatar")],
+    ["lib.fact_avatar", avatar ? displayName(avatar) : t("lib.deleted_avatar")],
     ["voices.title", speakers.length ? speakers.map((speaker) => `${speaker.name}: ${voiceName(speaker.voice_id)}`).join(", ") : voiceName(job.voice_id)],
     ["options.aspect", output.aspect === "source" ? t("options.aspect_source") : output.aspect],
     ["options.resolution", output.resolution],
@@ -54,7 +54,6 @@ export function provenanceRows(job) {
     ["lib.fact_picture", engineTitle(job.selected_engine)],
     ["lib.fact_speech", job.speech_engine && (speechTitle(job.speech_engine) ?? job.speech_engine)],
     ["lib.fact_voice", t(kind)],
-    ["lib.fact_seed", job.seed === null ? null : String(job.seed)],
     ["lib.fact_created", moment(job.created_at)],
     ["lib.fact_took", took === null ? null : duration(took)],
     ["lib.fact_id", job.job_id],

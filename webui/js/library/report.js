@@ -9,17 +9,13 @@ import { figuresOf, findingsOf } from "./report-words.js";
 
 /** @typedef {import("../types.js").Job} Job */
 
-/** Filled when the report has come. @param {Job} job */
+/** Filled when the report has come; videos from before reports were made have none. @param {Job} job */
 export function qualityReport(job) {
+  if (!job.artifacts.report) return h("p", { class: "quiet", t: "lib.report_none" });
   const box = h("div", { class: "quality" }, h("p", { class: "quiet", t: "stage.loading" }));
   getJobReport(job.job_id).then(
     (report) => fill(box, ...reportParts(report)),
-    (error) => {
-      const problem = asProblem(error);
-      // Videos from before reports were made have none, and that is no error.
-      if (problem.code === "not_ready" || problem.status === 404) fill(box, h("p", { class: "quiet", t: "lib.report_none" }));
-      else fill(box, problemBox(problem));
-    },
+    (error) => fill(box, problemBox(asProblem(error))),
   );
   return box;
 }

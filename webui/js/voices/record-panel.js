@@ -28,7 +28,7 @@ export class RecordPanel {
   #language = () => "zh";
   #text = h("p", { class: "read-text" });
   #time = h("output", { class: "record-time" }, "0:00");
-  #meter = h("div", { class: "record-meter", role: "meter", "aria-valuemin": QUIETEST_DB, "aria-valuemax": 0, tLabel: "voicepage.level" });
+  #meter = h("div", { class: "record-meter", role: "meter", "aria-valuemin": QUIETEST_DB, "aria-valuemax": 0, "aria-valuenow": QUIETEST_DB, tLabel: "voicepage.level" });
   #advice = h("p", { class: "record-advice quiet" });
   #problem = h("div", {});
   #devices = h("select", { id: "microphone", class: "input" });
