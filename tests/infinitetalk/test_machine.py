@@ -10,11 +10,8 @@ from torch import nn
 
 from tests.infinitetalk.tiny import TINY, official_weights, tiny_inputs, tiny_model
 from workers.infinitetalk import machine
-from workers.infinitetalk.memory import Plan
 from workers.infinitetalk.models import weights_of
 from workers.infinitetalk.weights.scaled_fp8 import ScaledFp8Linear, quantise
-
-STREAMED = Plan("streamed", "full", encoders_at_home=False, vae_tiling=True, vram_bytes=0, ram_bytes=0)
 
 
 def test_packing_changes_no_number_and_wastes_little() -> None:
@@ -54,16 +51,15 @@ def test_streaming_gives_the_same_numbers() -> None:
         expected = tiny_model()(**inputs)
         streamed = tiny_model()
         machine.pack(streamed, pinned=False)
-        machine.place(streamed, STREAMED, torch.device("cpu"))
+        machine.place(streamed, "streamed", torch.device("cpu"))
         assert torch.equal(streamed(**inputs), expected)
         assert torch.equal(streamed(**inputs), expected)
 
 
 def test_streamed_weights_wait_on_the_host() -> None:
     card = torch.device("meta")  # stands for a card: nothing is put there
-    assert machine.load_device(STREAMED, card) == torch.device("cpu")
-    resident = Plan("resident", "full", encoders_at_home=True, vae_tiling=False, vram_bytes=0, ram_bytes=0)
-    assert machine.load_device(resident, card) == card
+    assert machine.load_device("streamed", card) == torch.device("cpu")
+    assert machine.load_device("resident", card) == card
 
 
 def test_free_memory_is_that_of_the_system() -> None:

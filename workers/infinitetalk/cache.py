@@ -13,7 +13,7 @@ per pass, 0.34 GB at 480p and 0.77 GB at 720p in bf16.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -60,6 +60,21 @@ class NoCache:
         return nullcontext()
 
 
+def cache_of(kind: str, size: int) -> BlockCache:
+    """One of `inputs.CACHES`, for pictures of `size` 480 or 720."""
+    return TeaCache(size) if kind == "teacache" else NoCache()
+
+
+def settings_of(cache: BlockCache) -> dict[str, Any] | None:
+    """What another process needs to make the same cache; None for one that keeps nothing."""
+    return cache.settings if isinstance(cache, TeaCache) else None
+
+
+def cache_like(settings: Mapping[str, Any] | None) -> BlockCache:
+    """The cache whose settings these are, empty."""
+    return NoCache() if settings is None else TeaCache(**settings)
+
+
 @dataclass
 class _Slot:
     """What TeaCache knows of one pass."""
@@ -75,6 +90,7 @@ class TeaCache:
     def __init__(
         self, size: int = 480, threshold: float = THRESHOLD, *, warm_steps: int = WARM_STEPS
     ) -> None:
+        self.settings = {"size": size, "threshold": threshold, "warm_steps": warm_steps}
         self._coefficients = COEFFICIENTS[size]
         self._threshold = threshold
         self._warm_steps = warm_steps

@@ -92,6 +92,10 @@ class InfiniteTalkHandler:
             torch.cuda.reset_peak_memory_stats()
         try:
             result = make(task, context, setting)
+        except TaskError as error:
+            if error.poisons_worker:
+                setting.store.drop()
+            raise
         except (RuntimeError, MemoryError) as error:
             failure = memory_failure(error)
             if failure is None:

@@ -23,6 +23,9 @@ DEFAULT_PRESET = "balanced"
 _SEED_BITS = 0x7FFF_FFFF
 _MAX_RUNG = 10
 _STEPS = (1, 100)
+_MOST_GPUS = 8
+# The first one is the default: without a cache every pass is run, as published.
+CACHES = ("off", "teacache")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Facts:
     rung: int
     seed: int
     checkpoint_dir: Path | None
+    gpus: int | None  # that share every pass; None: all that this process sees
+    cache: str  # one of CACHES
 
     @property
     def adapter(self) -> str:
@@ -79,6 +84,8 @@ def facts_of(task: Task) -> Facts:
         rung=whole(params, "rung", 0, _MAX_RUNG) or 0,
         seed=task.seed & _SEED_BITS,
         checkpoint_dir=folder_of(params.get("checkpoint_dir"), "windows"),
+        gpus=whole(params, "gpus", 1, _MOST_GPUS),
+        cache=_choice(params, "cache", CACHES, CACHES[0]),
     )
 
 

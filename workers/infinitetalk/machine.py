@@ -14,8 +14,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from workers.infinitetalk.memory import Plan
-
 # From this compute capability on (RTX 30) bf16 has units of its own; before, fp16 has.
 _BF16_CAPABILITY = (8, 0)
 # Locked memory is taken in pieces of this size: 18 of them hold the model in 16 bits.
@@ -83,14 +81,14 @@ def _windows_free_ram() -> int:
     return int(status.available)
 
 
-def load_device(plan: Plan, device: Any) -> Any:
+def load_device(placement: str, device: Any) -> Any:
     """Where weights are to be read to: streamed ones wait on the host."""
-    return torch.device("cpu") if plan.placement == "streamed" else device
+    return torch.device("cpu") if placement == "streamed" else device
 
 
-def place(transformer: Any, plan: Plan, device: Any) -> None:
+def place(transformer: Any, placement: str, device: Any) -> None:
     """After loading, and after LoRAs: streaming begins with the first pass."""
-    if plan.placement != "streamed":
+    if placement != "streamed":
         return
     from diffusers.hooks.group_offloading import apply_group_offloading
 

@@ -16,7 +16,7 @@ them was measured on a GPU yet; `RESERVE` is what they may be wrong by before an
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from workers.handler import TaskError
@@ -85,6 +85,7 @@ FULL_WEIGHTS = Weights(
 class Facts:
     """What the plan depends on. `free_vram` is None without a card, else free bytes after its context.
 
+    With several GPUs `free_vram` is that of the fullest.
     `stored`: the blocks' weights in the files. What is already in eight bits gains nothing by growing.
     """
 
@@ -94,6 +95,8 @@ class Facts:
     pixels: int
     weights: Weights = FULL_WEIGHTS
     stored: Storage = "full"
+    gpus: int = 1  # that share the tokens of a pass; each holds all weights
+    kept_bytes: int = 0  # of one GPU, kept from step to step (a cache of passes)
 
 
 @dataclass(frozen=True)
@@ -108,12 +111,14 @@ class Plan:
     ram_bytes: int
     rung: int = 0
     tight: bool = False
+    gpus: int = 1
 
     def sentence(self) -> str:
         """The plan for a person and the log."""
         kind = {"full": "16-bit", "fp8": "8-bit (fp8)", "int8": "8-bit (int8)", "gguf": "GGUF"}[self.storage]
         if self.placement == "cpu":
-            return f"All weights stay in host memory, {_gib(self.ram_bytes)}: there is no GPU."
+            shared = f" {self.gpus} processes share every pass." if self.gpus > 1 else ""
+            return f"All weights stay in host memory, {_gib(self.ram_bytes)}: there is no GPU.{shared}"
         where = (
             f"{kind} weights stay on the GPU"
             if self.placement == "resident"
@@ -121,8 +126,9 @@ class Plan:
         )
         encoders = "encoders beside them" if self.encoders_at_home else "encoders moved in when needed"
         decoding = "video decoded in tiles" if self.vae_tiling else "video decoded whole"
+        shared = f" on each of {self.gpus} GPUs that share every pass" if self.gpus > 1 else ""
         tight = "; less is free, so it may not fit" if self.tight else ""
-        return f"{where}; {encoders}; {decoding}; about {_gib(self.vram_bytes)} of GPU memory{tight}."
+        return f"{where}; {encoders}; {decoding}; about {_gib(self.vram_bytes)} of GPU memory{shared}{tight}."
 
     def record(self) -> dict[str, Any]:
         """For the result of the task."""
@@ -135,6 +141,7 @@ class Plan:
             "expected_ram_bytes": self.ram_bytes,
             "rung": self.rung,
             "tight": self.tight,
+            "gpus": self.gpus,
             "sentence": self.sentence(),
         }
 
@@ -197,7 +204,8 @@ def _first(facts: Facts) -> Plan:
 def _ladder(facts: Facts) -> Iterator[Plan]:
     """All plans, best first."""
     if facts.free_vram is None:
-        yield Plan("cpu", facts.stored, True, False, 0, facts.weights.total_bytes(facts.stored))
+        ram = facts.gpus * facts.weights.total_bytes(facts.stored)
+        yield Plan("cpu", facts.stored, True, False, 0, ram, gpus=facts.gpus)
         return
     storages: tuple[Storage, ...] = ("full", "fp8") if facts.stored == "full" else (facts.stored,)
     placements: tuple[Placement, ...] = ("resident", "streamed")
@@ -216,26 +224,19 @@ def _plan(facts: Facts, placement: Placement, storage: Storage, at_home: bool, t
         # The embedders are on the card during a pass and leave it with the last block.
         on_card = BLOCKS_IN_FLIGHT * weights.block_bytes(storage) + weights.other_bytes
         left_on_card = 0
-        ram = weights.total_bytes(storage)
+        ram = facts.gpus * weights.total_bytes(storage)
     home = VAE_BYTES + CLIP_BYTES if at_home else 0
-    denoising = on_card + home + round(facts.tokens * ACTIVATION_BYTES_PER_TOKEN)
+    tokens = -(-facts.tokens // facts.gpus)
+    denoising = on_card + home + round(tokens * ACTIVATION_BYTES_PER_TOKEN) + facts.kept_bytes
     drawn = min(facts.pixels, VAE_TILE * VAE_TILE) if tiling else facts.pixels
     decoding = left_on_card + (home or VAE_BYTES)
     decoding += drawn * VAE_DECODE_BYTES_PER_PIXEL + facts.pixels * VAE_OUTPUT_BYTES_PER_PIXEL
-    return Plan(placement, storage, at_home, tiling, max(denoising, decoding) + RESERVE_BYTES, ram)
+    vram = max(denoising, decoding) + RESERVE_BYTES
+    return Plan(placement, storage, at_home, tiling, vram, ram, gpus=facts.gpus)
 
 
 def _numbered(candidate: Plan, facts: Facts, rung: int) -> Plan:
-    return Plan(
-        candidate.placement,
-        candidate.storage,
-        candidate.encoders_at_home,
-        candidate.vae_tiling,
-        candidate.vram_bytes,
-        candidate.ram_bytes,
-        rung,
-        not _fits_card(candidate, facts),
-    )
+    return replace(candidate, rung=rung, tight=not _fits_card(candidate, facts))
 
 
 def _fits_card(candidate: Plan, facts: Facts) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -20,6 +20,7 @@ from workers.infinitetalk.config import ModelConfig
 from workers.infinitetalk.encoders import ImageEncoder, TextEncoder, VaeCodec
 from workers.infinitetalk.memory import HOST_RESERVE_BYTES, RESERVE_BYTES, Plan, Storage, Weights
 from workers.infinitetalk.model_folder import Description, ModelFolder
+from workers.infinitetalk.ranks import Ranks
 from workers.infinitetalk.speech_model import SpeechModel
 from workers.infinitetalk.weights.budget import host_bytes
 from workers.infinitetalk.weights.encoders import (
@@ -103,6 +104,7 @@ class ModelStore:
         self._transformer: Any = None
         self._loaded: tuple[object, ...] = ()
         self._speech: SpeechModel | None = None
+        self._ranks: Ranks | None = None
 
     def stored(self, adapter: str) -> tuple[Storage, Weights]:
         """How the files keep the blocks' weights, and how large the network is. Reads headers only."""
@@ -133,31 +135,39 @@ class ModelStore:
             del self._texts[next(iter(self._texts))]
         return found
 
+    def join(self, gpus: int, check: Callable[[], None]) -> int | None:
+        """Have this many GPUs share the next transformer; returns the least free memory of the others.
+
+        Raises TaskError when they cannot work together, and what `check` raises; then one works alone.
+        """
+        if self._ranks is not None and self._ranks.count == gpus:
+            return self._ranks.free_vram
+        self.drop_transformer()
+        self._part()
+        if gpus > 1:
+            self._ranks = Ranks(gpus, self.device, self._folder.root.parent, check)
+        return None if self._ranks is None else self._ranks.free_vram
+
     def transformer(
         self, description: Description, adapter: str, lora: str | None, plan: Plan, on_progress: OnProgress
     ) -> Any:
         """The transformer where `plan` wants it. Raises TaskError(model_missing)."""
-        wanted = (adapter, lora, plan.placement, plan.storage)
+        wanted = (description, adapter, lora, plan.placement, plan.storage, plan.gpus)
         if self._transformer is not None and self._loaded == wanted:
             return self._transformer
         self.drop_transformer()
-        file = read_lora(self._folder.file(lora)) if lora else None
-        # In few bits a LoRA's small changes would be lost in rounding: there it stays beside the weights.
-        merged = file is not None and plan.storage == "full"
-        transformer = load_transformer(
-            description.config,
-            self._transformer_paths(adapter),
-            self.dtype,
-            machine.load_device(plan, self.device),
-            LoadPlan(plan.storage),
-            change=merging([(file, 1.0)]) if file is not None and merged else None,
-            on_progress=on_progress,
-        )
-        if file is not None and not merged:
-            apply_lora(transformer, file)
-        machine.place(transformer, plan, self.device)
-        self._transformer, self._loaded = transformer, wanted
-        return transformer
+        placed = (plan.placement, plan.storage)
+
+        def own() -> Any:
+            return built(self._folder, adapter, lora, placed, self.dtype, self.device, on_progress)
+
+        if self._ranks is None:
+            self._transformer = own()
+        else:
+            # Reading reports, and is where a cancel is heard of.
+            self._transformer = self._ranks.load(adapter, lora, placed, own, lambda: on_progress(1, 1))
+        self._loaded = wanted
+        return self._transformer
 
     def scene_sizes(self, role: str) -> tuple[Storage, Weights, int]:
         """As `stored`, of a text-to-video transformer; last its width. Reads headers only."""
@@ -176,11 +186,11 @@ class ModelStore:
         transformer = load_text_video(
             self._folder.path(role),
             self.dtype,
-            machine.load_device(plan, self.device),
+            machine.load_device(plan.placement, self.device),
             LoadPlan(plan.storage),
             on_progress=on_progress,
         )
-        machine.place(transformer, plan, self.device)
+        machine.place(transformer, plan.placement, self.device)
         self._transformer, self._loaded = transformer, wanted
         return transformer
 
@@ -212,7 +222,8 @@ class ModelStore:
         """Host memory of the transformer, which the next one may take its place in."""
         if self._transformer is None:
             return 0
-        return host_bytes(*self._transformer.parameters(), *self._transformer.buffers())
+        module = getattr(self._transformer, "module", self._transformer)
+        return host_bytes(*module.parameters(), *module.buffers())
 
     def drop_transformer(self) -> None:
         """Give its memory back."""
@@ -224,6 +235,13 @@ class ModelStore:
         self._speech = None
         self._texts.clear()
         self.drop_transformer()
+        self._part()
+
+    def _part(self) -> None:
+        """One GPU works alone from here on."""
+        ranks, self._ranks = self._ranks, None
+        if ranks is not None:
+            ranks.close()
 
     def _text_encoder(self, size: int, on_progress: OnProgress) -> TextEncoder:
         from transformers import AutoTokenizer, UMT5Config
@@ -264,6 +282,35 @@ class ModelStore:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
             machine.give_back_pinned()
+
+
+def built(
+    folder: ModelFolder,
+    adapter: str,
+    lora: str | None,
+    placed: tuple[str, str],
+    dtype: Any,
+    device: Any,
+    on_progress: OnProgress | None = None,
+) -> Any:
+    """InfiniteTalk's transformer read, with its LoRA, and put where it is wanted: `placed` is (placement, storage)."""
+    placement, storage = placed
+    file = read_lora(folder.file(lora)) if lora else None
+    # In few bits a LoRA's small changes would be lost in rounding: there it stays beside the weights.
+    merged = file is not None and storage == "full"
+    transformer = load_transformer(
+        folder.description().config,
+        [folder.path("base"), folder.path(adapter)],
+        dtype,
+        machine.load_device(placement, device),
+        LoadPlan(cast(Storage, storage)),
+        change=merging([(file, 1.0)]) if file is not None and merged else None,
+        on_progress=on_progress,
+    )
+    if file is not None and not merged:
+        apply_lora(transformer, file)
+    machine.place(transformer, placement, device)
+    return transformer
 
 
 def _as_stored(checkpoint: Checkpoint, weights: Weights) -> tuple[Storage, Weights]:

@@ -22,6 +22,7 @@ from workers.handler import Task, TaskContext, TaskError
 from workers.infinitetalk import machine, memory
 from workers.infinitetalk.audio import SpeechTrack, open_tracks
 from workers.infinitetalk.audio_windows import audio_windows
+from workers.infinitetalk.cache import BlockCache, TeaCache, cache_of
 from workers.infinitetalk.checkpoints import KeptWindows, Resume, fingerprint
 from workers.infinitetalk.conditioning import Conditioner
 from workers.infinitetalk.config import FPS, token_count
@@ -33,6 +34,8 @@ from workers.infinitetalk.latent_preview import LatentPreview
 from workers.infinitetalk.masks import people, speaker_masks
 from workers.infinitetalk.model_folder import ALWAYS, Description, ModelFolder
 from workers.infinitetalk.models import ModelStore
+from workers.infinitetalk.parallel import gpus_for
+from workers.infinitetalk.ranks import SharedTransformer
 from workers.infinitetalk.resample import WavFile
 from workers.infinitetalk.sampler import Models, Progress, Request, generate
 from workers.infinitetalk.video_file import Film, join_segments, probe, write_segment
@@ -83,6 +86,11 @@ class Scene:
     def plan(self) -> WindowPlan:
         return WindowPlan(self.frames, self.description.window, self.description.motion)
 
+    @property
+    def tokens(self) -> int:
+        """Of a window."""
+        return token_count(*self.size, self.description.window)
+
 
 def make_film(task: Task, context: TaskContext, setting: Setting) -> dict[str, Any]:
     """Do the task and return the result's data. Raises TaskError, TaskCancelled."""
@@ -117,6 +125,7 @@ def make_film(task: Task, context: TaskContext, setting: Setting) -> dict[str, A
         "frames": film.frames,
         "seed": facts.seed,
         "rung": facts.rung,
+        "cache": facts.cache,
         "parts": scene.plan.count,
         "parts_reused": len(resume.windows),
         **made,
@@ -170,6 +179,7 @@ def _film_number(scene: Scene, roles: tuple[str, ...], setting: Setting) -> str:
         "prompt": _sentences(facts),
         "faces": facts.faces,
         "seed": facts.seed,
+        "cache": facts.cache,
         "weights": setting.folder.identity(roles),
     }
     media = {"reference": facts.reference}
@@ -222,12 +232,13 @@ class _Making:
         self._resume = resume
         self._preview_path = preview
         self._preview: LatentPreview | None = None
+        self._cache = cache_of(scene.facts.cache, scene.facts.resolution)
         self._progress = FilmProgress(scene.plan.count, len(resume.windows))
 
     def make(self) -> dict[str, Any]:
         """Draw and keep them; returns what the result says about it."""
         if len(self._resume.windows) == self._scene.plan.count:
-            return {"plan": None, "load_s": 0.0}
+            return {"plan": None, "load_s": 0.0, "gpus": 0, "passes_reused": 0}
         began = time.monotonic()
         models, request, plan = self._ready()
         loaded = time.monotonic() - began
@@ -241,7 +252,12 @@ class _Making:
             resume=None if resume is None else Checkpoint.from_tensors(resume),
         ):
             self._keep(window)
-        return {"plan": plan.record(), "load_s": round(loaded, 3)}
+        return {
+            "plan": plan.record(),
+            "load_s": round(loaded, 3),
+            "gpus": plan.gpus,
+            "passes_reused": self._cache.reused if isinstance(self._cache, TeaCache) else 0,
+        }
 
     def _ready(self) -> tuple[Models, Request, memory.Plan]:
         """Everything loaded, in the order that needs the least memory."""
@@ -251,7 +267,8 @@ class _Making:
         # Without a pass that has no text nobody reads the second sentence.
         wanted = (positive, negative if any(not one.has_text for one in guidance.branches()) else positive)
         text, null_text = store.texts(wanted, self._loading("Reading the prompt", 0.0, 0.3))
-        plan = self._plan()
+        gpus, least = self._gpus()
+        plan = self._plan(gpus, least, len(guidance.branches()))
         self._context.log("info", plan.sentence())
         self._context.progress(self._progress.fraction, plan.sentence(), stage=_STAGE)
         transformer = store.transformer(
@@ -284,20 +301,42 @@ class _Making:
             window=scene.description.window,
             motion=scene.description.motion,
         )
-        models = Models(transformer, codec.encode, codec.decode, device=store.device, dtype=store.dtype)
+        cache: BlockCache = self._cache
+        if isinstance(transformer, SharedTransformer):
+            cache = transformer.cache(cache)
+        models = Models(
+            transformer, codec.encode, codec.decode, device=store.device, dtype=store.dtype, cache=cache
+        )
         return models, request, plan
 
-    def _plan(self) -> memory.Plan:
+    def _gpus(self) -> tuple[int, int | None]:
+        """How many GPUs share the passes, and the least free memory of the others."""
+        scene, store = self._scene, self._setting.store
+        heads = scene.description.config.heads
+        gpus = gpus_for(scene.facts.gpus, store.device, heads, scene.tokens)
+        check = self._context.raise_if_cancelled
+        try:
+            return gpus, store.join(gpus, check)
+        except TaskError as error:
+            # One works as well, only slower: no reason to make no film.
+            self._context.log("warning", f"{gpus} GPUs cannot share the work, one is used. {error.detail}")
+            return 1, store.join(1, check)
+
+    def _plan(self, gpus: int, least: int | None, passes: int) -> memory.Plan:
         scene, store = self._scene, self._setting.store
         height, width = scene.size
         stored, weights = store.stored(scene.facts.adapter)
+        own = machine.free_vram(store.device)
+        cached = passes * scene.tokens * scene.description.config.dim * store.dtype.itemsize // gpus
         facts = memory.Facts(
-            free_vram=machine.free_vram(store.device),
-            free_ram=machine.free_ram() + store.host_bytes(),
-            tokens=token_count(height, width, scene.description.window),
+            free_vram=own if own is None or least is None else min(own, least),
+            free_ram=machine.free_ram() + gpus * store.host_bytes(),
+            tokens=scene.tokens,
             pixels=height * width,
             weights=weights,
             stored=stored,
+            gpus=gpus,
+            kept_bytes=cached if isinstance(self._cache, TeaCache) else 0,
         )
         return memory.plan(facts, rung=scene.facts.rung)
 
