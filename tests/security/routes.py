@@ -36,6 +36,7 @@ def filled(path: str, a_job: str, **others: str) -> str:
         # Of these there are none; what is tried here is refused before anybody looks.
         "batch_id": "batch_zzzzzzzz1",
         "hook_id": "hook_zzzzzzzz1",
+        "folder_id": "fld_zzzzzzzz1",
         "key_id": "key_zzzzzzzz1",
     }
     for name, value in {**known, **others}.items():

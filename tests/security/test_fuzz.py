@@ -79,6 +79,8 @@ PARAMETERS = {
     "name": "audio.wav",
     "batch_id": "batch_zzzzzzzz1",
     "hook_id": "hook_zzzzzzzz1",
+    "key_id": "key_zzzzzzzz1",
+    "folder_id": "fld_zzzzzzzz1",
     "model_id": "script-qwen",
     "model_name": "builtin",
     "term": "银行",

@@ -53,7 +53,7 @@ def history(tmp_path_factory: pytest.TempPathFactory):
 PARAMS = {
     "lease_owner": "b", "lease_ms": 1, "now": 1, "engines": None, "job_id": "job_00000001", "attempt": 1,
     "owner": "", "key": "k", "last_id": 1, "limit": 10, "boot": "b", "after": 100, "keys": None, "engine": None,
-    "batch": None, "q": "x", "starred": 1, "draft": None, "folder": "", "voice": None, "folder_id": "fld_00000000", "percent": 1.0, "stage": None, "message": None, "eta_s": None, "expires": 1,
+    "batch": None, "q": "x", "starred": 1, "draft": 0, "voice_id": "voice_1", "statuses": "[]", "folder_id": "fld_00000000", "percent": 1.0, "stage": None, "message": None, "eta_s": None, "expires": 1,
     "before": 1, "file_ids": "[]", "keep": 10, "key_before": 1, "names": '["silent.mp4"]', "batch_id": "batch_1",
     "batch_ids": "[]", "besides": "[]", "hook_id": "hook_1", "type": "job.failed", "most_tries": 3,
     "model": "", "resolution": "512p", "gpu": "", "kept": 20,
@@ -76,9 +76,21 @@ HOT = {
         job_queue_sql.EVENTS_OF_JOB_SINCE,
         ["job_events_of_job (job_id=? AND event_id>?)"],
     ),
-    "LIST_NEWEST_FIRST": (job_listing.PAGES[False, "desc"], ["COVERING INDEX jobs_listed", "(rowid=?)"]),
-    "LIST_OLDEST_FIRST": (job_listing.PAGES[False, "asc"], ["COVERING INDEX jobs_listed", "(rowid=?)"]),
-    "SEARCH": (job_listing.PAGES[True, "desc"], ["USING INDEX jobs_listed", "(rowid=?)"]),
+    "LIST_NEWEST_FIRST": (
+        job_listing.page_statement((), "desc"),
+        ["COVERING INDEX jobs_listed", "(rowid=?)"],
+    ),
+    "LIST_OLDEST_FIRST": (
+        job_listing.page_statement((), "asc"),
+        ["COVERING INDEX jobs_listed (seq>?)", "(rowid=?)"],
+    ),
+    "FILTERS": (
+        job_listing.page_statement(
+            ("statuses", "engine", "owner", "batch_id", "starred", "draft", "folder_id", "voice_id"), "desc"
+        ),
+        ["COVERING INDEX jobs_listed", "(voice_id=? AND seq=?)", "(rowid=?)"],
+    ),
+    "SEARCH": (job_listing.page_statement(("q",), "desc"), ["USING INDEX jobs_listed", "(rowid=?)"]),
     "ALL_FOLDERS": (folders.ALL_FOLDERS, ["jobs_folder"]),
     "TAKE_OUT": (folders.TAKE_OUT, ["jobs_folder"]),
     "VIEW": (job_queue_sql.VIEW, ["attempts_of_job", "sqlite_autoindex_jobs_1"]),

@@ -210,3 +210,27 @@ def test_our_databases_are_marked_as_ours(tmp_path: Path) -> None:
     make(tmp_path / "sqlite.db")
     with closing(sqlite3.connect(tmp_path / "sqlite.db")) as connection:
         assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+
+
+def test_jobs_of_schema_5_can_be_found_by_words_and_voices_after_the_upgrade(tmp_path: Path) -> None:
+    path = tmp_path / "sqlite.db"
+    make(path, MIGRATIONS[:5])
+    speakers = '{"voice_id": "voice_a", "speakers": [{"voice_id": "voice_a"}, {"voice_id": "voice_b"}]}'
+    for number, request in enumerate((speakers, '{"voice_id": "voice_c", "speakers": null}', "{}")):
+        execute(
+            path,
+            "INSERT INTO jobs (job_id, title, search_text, request_json, request_sha256, engine_plan_json,"
+            " selected_engine, seed, created_at, updated_at)"
+            f" VALUES ('job_{number:08d}', 'T', 'ÄRGER Ｔ', '{request}', 'x', '[]', 'draft', 1, 1, 1)",  # noqa: S608 - our own words
+        )
+    make(path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT voice_id, seq FROM job_voices ORDER BY 1, 2").fetchall() == [
+            ("voice_a", 1),
+            ("voice_b", 1),
+            ("voice_c", 2),
+        ]
+        assert connection.execute("SELECT DISTINCT search_text FROM jobs").fetchall() == [("ärger t",)]
+        assert connection.execute(
+            "SELECT DISTINCT starred, folder_id, promoted_from FROM jobs"
+        ).fetchall() == [(0, None, None)]
