@@ -216,12 +216,13 @@ def test_jobs_of_schema_5_can_be_found_by_words_and_voices_after_the_upgrade(tmp
     path = tmp_path / "sqlite.db"
     make(path, MIGRATIONS[:5])
     speakers = '{"voice_id": "voice_a", "speakers": [{"voice_id": "voice_a"}, {"voice_id": "voice_b"}]}'
-    for number, request in enumerate((speakers, '{"voice_id": "voice_c", "speakers": null}', "{}")):
-        execute(
-            path,
+    requests = [(speakers,), ('{"voice_id": "voice_c", "speakers": null}',), ("{}",)]
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executemany(
             "INSERT INTO jobs (job_id, title, search_text, request_json, request_sha256, engine_plan_json,"
             " selected_engine, seed, created_at, updated_at)"
-            f" VALUES ('job_{number:08d}', 'T', 'ÄRGER Ｔ', '{request}', 'x', '[]', 'draft', 1, 1, 1)",  # noqa: S608 - our own words
+            " VALUES ('job_' || lower(hex(randomblob(8))), 'T', 'ÄRGER Ｔ', ?, 'x', '[]', 'draft', 1, 1, 1)",
+            requests,
         )
     make(path)
     with closing(sqlite3.connect(path)) as connection:
