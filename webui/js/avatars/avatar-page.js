@@ -13,11 +13,14 @@ import { confirmLoss } from "../ui/confirm.js";
 import { icon } from "../ui/icons.js";
 import { asProblem, problemBox } from "../ui/problem.js";
 import { portraitWarning } from "../ui/wording.js";
-import { aroundFace } from "./crop-box.js";
+import { aroundFace, withinOriginal } from "./crop-box.js";
 import { openCropper } from "./crop-dialog.js";
 import { MarkedPicture } from "./marked-picture.js";
 
 /** @typedef {import("../types.js").Avatar} Avatar */
+
+/** A face of less than this share of the picture's height speaks, but little is seen of it. */
+const SMALL_IN_PICTURE = 0.25;
 
 export class AvatarPage {
   #id;
@@ -115,7 +118,14 @@ export class AvatarPage {
         ? h("ul", { class: "findings" }, ...report.map((found) => this.#finding(found, avatar)))
         : h("p", { class: "finding-ok", t: "avatarpage.clean" }, icon("check")),
       h("dl", { class: "facts" }, ...source),
+      avatar.original_url && avatar.faces.some((face) => face.h < SMALL_IN_PICTURE) && this.#faceCut(avatar),
     );
+  }
+
+  /** @param {Avatar} avatar */
+  #faceCut(avatar) {
+    const cut = () => this.#cut(withinOriginal(aroundFace(avatar.faces[this.#marked.chosen]), avatar.crop ?? null));
+    return h("div", { class: "card-actions" }, h("button", { type: "button", class: "button", t: "avatarpage.crop_face", onclick: cut }, icon("crop")));
   }
 
   /** @param {{code: string, message: string, fix: string}} found @param {Avatar} avatar */
@@ -132,7 +142,6 @@ export class AvatarPage {
         {},
         said ? h("p", { t: said }) : h("p", { lang: "en" }, found.message),
         hasText(fix) ? h("p", { class: "quiet", t: fix }) : found.fix && h("p", { class: "quiet", lang: "en" }, found.fix),
-        found.code === "small_face" && avatar.original_url && h("button", { type: "button", class: "link-button", t: "avatarpage.crop_face", onclick: () => this.#cut(aroundFace(avatar.faces[this.#marked.chosen])) }),
       ),
     );
   }

@@ -71,5 +71,13 @@ export function aroundFace(face) {
   return { x, y, w: clamp(face.x + face.w * (1 + BESIDE), 0, 1) - x, h: clamp(face.y + face.h * (1 + BELOW), 0, 1) - y };
 }
 
+/**
+ * A box of a portrait as a box of the picture that it was cut from.
+ * @param {Crop} box
+ * @param {Crop|null} crop  null: the portrait is all of it
+ * @returns {Crop}
+ */
+export const withinOriginal = (box, crop) => (crop ? { x: crop.x + box.x * crop.w, y: crop.y + box.y * crop.h, w: box.w * crop.w, h: box.h * crop.h } : box);
+
 /** @param {Crop} box */
 export const isWhole = ({ x, y, w, h }) => x < 0.001 && y < 0.001 && w > 0.999 && h > 0.999;
