@@ -175,11 +175,8 @@ INFINITETALK = EngineDefinition(
     licence="Apache-2.0",
     home="https://github.com/MeiGen-AI/InfiniteTalk",
     model_id="infinitetalk-single",
-    more_models=(
-        ("infinitetalk-fusionx", "the preset balanced"),
-        ("infinitetalk-multi", "two speakers"),
-    ),
-    weights_gb=28,
+    more_models=(("infinitetalk-multi", "two speakers"),),
+    weights_gb=29,
     packages_mib=140,
     # Triton builds its kernels against them when a model is compiled.
     needs_headers=True,

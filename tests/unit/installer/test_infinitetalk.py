@@ -143,8 +143,8 @@ def test_the_plan_for_the_processor_says_what_it_is_good_for_and_stops_nowhere(t
     assert "stops here" not in text
     assert f"disk: {INFINITETALK.disk_cpu_mib} MiB needed" in text
     assert text.count("[to do]") == len(INFINITETALK.steps)
-    assert "model “infinitetalk-single” in the page under Models, about 28 GB" in text
-    assert "“infinitetalk-fusionx” for the preset balanced" in text
+    assert "model “infinitetalk-single” in the page under Models, about 29 GB" in text
+    assert "besides it “infinitetalk-multi” for two speakers" in text
     assert list(tmp_path.iterdir()) == []
 
 
