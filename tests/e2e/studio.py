@@ -40,6 +40,11 @@ class Studio:
         answer.raise_for_status()
         return answer.json()
 
+    def put(self, path: str, body: dict[str, Any]) -> Any:
+        answer = httpx.put(self.url + path, json=body, timeout=30, trust_env=False)
+        answer.raise_for_status()
+        return answer.json()
+
     def delete(self, path: str) -> None:
         httpx.delete(self.url + path, timeout=30, trust_env=False).raise_for_status()
 

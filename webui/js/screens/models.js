@@ -33,6 +33,12 @@ const SHOWN = {
   coming: (model) => [...BUSY, "paused", "failed"].includes(model.state),
 };
 
+/** What is here or on its way, then what the catalogue recommends, then the rest in the service's order. @param {Model} model */
+function rank(model) {
+  if (model.state !== "absent") return 0;
+  return model.name_en.includes("(recommended)") ? 1 : 2;
+}
+
 export default class ModelsScreen extends HTMLElement {
   static css = "/static/css/models.css";
 
@@ -170,7 +176,7 @@ export default class ModelsScreen extends HTMLElement {
     }
     // What others bring along would only be in the way among what one chooses.
     const parts = new Set(list.data.flatMap((model) => model.requires));
-    const chosen = shown.filter((model) => !parts.has(model.id));
+    const chosen = shown.filter((model) => !parts.has(model.id)).sort((a, b) => rank(a) - rank(b));
     fill(
       this.#list,
       ...PURPOSES.map((purpose) => this.#group(`model_purpose.${purpose}`, chosen.filter((model) => model.purpose === purpose))),
