@@ -17,6 +17,7 @@ from backend.models.job import JobCreate, JobCreated, Preset, PromoteRequest
 from backend.models.records import JobView
 from backend.services.engine_router import AUTO, AUTO_ORDER, DRAFT_ENGINES, EngineRouter
 from backend.services.job_service import JobService
+from backend.services.ladder import request_settings
 from backend.services.voice_service import VoiceService
 from backend.storage.store import Store
 
@@ -64,14 +65,14 @@ class JobRepeats:
                 "The job has made no video yet." if not stored.job.is_terminal else "The job made no video.",
                 hint="Wait until it is completed." if not stored.job.is_terminal else "Retry it instead.",
             )
-        request = JobCreate.model_validate(dict(stored.job.request))
-        engines = await asyncio.to_thread(self._engines, order.engine, request.fallback.allow)
         body = {
             **stored.job.request,
             "title": stored.job.title,
-            "preferred_engine": engines[0],
             "preset": order.preset or PRESET_OF[order.quality],
         }
+        request = JobCreate.model_validate(body)
+        engines = await asyncio.to_thread(self._engines, order.engine, request)
+        body["preferred_engine"] = engines[0]
         from_stage, inputs = await self._begin(stored, request)
         record, replayed = await self._store.jobs.new_promotion(
             job_id,
@@ -84,7 +85,7 @@ class JobRepeats:
         )
         return await self._jobs.created(record), replayed
 
-    def _engines(self, named: str | None, allow_fallback: bool) -> tuple[str, ...]:
+    def _engines(self, named: str | None, request: JobCreate) -> tuple[str, ...]:
         """Installed engines that make final videos, in the order they may be tried."""
         wanted = AUTO_ORDER if named in {None, AUTO} else self._router.plan(str(named)).engines
         final = tuple(name for name in wanted if name not in DRAFT_ENGINES)
@@ -94,21 +95,19 @@ class JobRepeats:
                 f"The engine {named} makes drafts.",
                 hint="Leave `engine` out, or name one that makes final videos.",
             )
-        ready = []
-        for name in final:
-            adapter = self._router.adapter(name)
-            if adapter is not None and adapter.readiness().is_installed:
-                ready.append(name)
-        if not ready:
-            adapter = self._router.adapter(final[0])
-            readiness = adapter.readiness() if adapter else None
+        settings = request_settings(request)
+        readiness = {name: a.readiness_for(settings) for name in final if (a := self._router.adapter(name))}
+        ready = [name for name in final if name in readiness and readiness[name].is_installed]
+        # Who names an engine wants that one; what follows it in its plan may only take over from it.
+        if not ready or (named not in {None, AUTO} and ready[0] != final[0]):
+            first = readiness.get(final[0])
             raise RequestError(
                 ErrorCode.ENGINE_NOT_INSTALLED,
-                (readiness.reason if readiness and named else None)
+                (first.reason if first and named else None)
                 or "No engine that makes final videos is installed.",
-                hint=(readiness.fix if readiness else None) or "Install one: GET /api/engines lists them.",
+                hint=(first.fix if first else None) or "Install one: GET /api/engines lists them.",
             )
-        return tuple(ready) if allow_fallback else tuple(ready[:1])
+        return tuple(ready) if request.fallback.allow else tuple(ready[:1])
 
     async def _begin(self, stored: JobView, request: JobCreate) -> tuple[StageName, Mapping[str, str] | None]:
         """Where the new job begins, and its inputs, None for those of the draft.

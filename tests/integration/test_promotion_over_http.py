@@ -101,6 +101,7 @@ async def test_a_promotion_that_cannot_work_is_refused_before_there_is_a_job(tmp
         for job_id, body, wanted in (
             (draft, {}, (503, "engine_not_installed")),
             (draft, {"engine": "missing"}, (503, "engine_not_installed")),
+            (draft, {"engine": "infinitetalk"}, (503, "engine_not_installed")),
             (draft, {"engine": "draft"}, (422, "validation_failed")),
             (draft, {"engine": "nobody"}, (422, "validation_failed")),
             (draft, {"quality": "draft"}, (422, "validation_failed")),
