@@ -31,14 +31,6 @@ END_S = 120.0
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture
-def worker(bench: Bench) -> Iterator[InfiniteTalkHandler]:
-    made = bench.handler()
-    yield made
-    made.unload()
-    assert not dist.is_initialized()
-
-
 def helpers(worker: InfiniteTalkHandler) -> list[int]:
     """Process ids of the further ranks."""
     assert worker._setting is not None
@@ -61,6 +53,24 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def worker(
+    tmp_path_factory: pytest.TempPathFactory, models_dir: Path, one_thread: None
+) -> Iterator[InfiniteTalkHandler]:
+    """One for all tests: its helper lives on from film to film, as it does in use."""
+    made = Bench(tmp_path_factory.mktemp("worker"), models_dir).handler()
+    yield made
+    made.unload()
+    assert not dist.is_initialized()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, models_dir: Path, one_thread: None) -> bytes:
+    """The film of `shared()` by one process."""
+    bench = Bench(tmp_path_factory.mktemp("whole"), models_dir)
+    return alone(bench, shared(bench))
+
+
 def shared(bench: Bench, attempt: int = 1, **params: Any) -> Task:
     """Three windows of two steps and two passes."""
     return bench.task(attempt, **{"preset": "fast", "steps": 3, "gpus": 2, **params})
@@ -80,23 +90,30 @@ def made(worker: InfiniteTalkHandler, task: Task, context: Recorder) -> tuple[di
     return result, context.artifacts[0]["path"].read_bytes()
 
 
-def test_two_ranks_make_the_film_of_one_to_the_bit(bench: Bench, worker: InfiniteTalkHandler) -> None:
-    task = shared(bench)
-    expected = alone(bench, task)
+def test_two_ranks_make_the_film_of_one_to_the_bit(
+    bench: Bench, worker: InfiniteTalkHandler, whole: bytes
+) -> None:
     context = Recorder()
-    result, found = made(worker, task, context)
-    assert found == expected
+    result, found = made(worker, shared(bench), context)
+    assert found == whole
     assert (result["gpus"], result["plan"]["gpus"]) == (2, 2)
     assert "2 processes share every pass" in result["plan"]["sentence"]
     assert f"info: {result['plan']['sentence']}" in context.logged
-    first = helpers(worker)
-    assert len(first) == 1
-    # The next film finds the helper with its weights; one for one GPU ends it.
-    assert made(worker, shared(bench, 2, checkpoint_dir=None), Recorder())[1] == expected
-    assert helpers(worker) == first
-    assert made(worker, shared(bench, 3, gpus=1, checkpoint_dir=None), Recorder())[1] == expected
-    assert helpers(worker) == []
-    assert not dist.is_initialized()
+    assert len(helpers(worker)) == 1
+
+
+def test_a_cancel_leaves_the_ranks_in_step(bench: Bench, worker: InfiniteTalkHandler, whole: bytes) -> None:
+    def cancel(context: Recorder, told: dict[str, Any]) -> None:
+        context.cancelled = told["message"].startswith("Window 2 of 3 · step 1")
+
+    with pytest.raises(TaskCancelled):
+        worker.run(shared(bench), Recorder(cancel))
+    before = helpers(worker)
+    result, found = made(worker, shared(bench, 2), Recorder())
+    # The next film finds the helper with its weights.
+    assert helpers(worker) == before
+    assert result["parts_reused"] == 1
+    assert found == whole
 
 
 def test_two_speakers_and_streamed_weights_are_shared_too(
@@ -131,42 +148,25 @@ def test_a_cache_decides_alike_on_every_rank(
 
 
 def test_a_rank_that_dies_ends_the_film_and_keeps_its_windows(
-    bench: Bench, worker: InfiniteTalkHandler
+    bench: Bench, worker: InfiniteTalkHandler, whole: bytes
 ) -> None:
-    task = shared(bench)
-
     def kill(context: Recorder, told: dict[str, Any]) -> None:
         if told["message"].startswith("Window 2 of 3 · step 1"):
             os.kill(helpers(worker)[0], signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
 
     with pytest.raises(TaskError) as caught:
-        worker.run(task, Recorder(kill))
+        worker.run(shared(bench), Recorder(kill))
     assert (caught.value.code, caught.value.poisons_worker) == ("gpu_fault", True)
     assert helpers(worker) == []
-    result, found = made(worker, shared(bench, 2), Recorder())
-    assert result["parts_reused"] == 1
-    assert found == alone(bench, task)
-
-
-def test_a_cancel_leaves_the_ranks_in_step(bench: Bench, worker: InfiniteTalkHandler) -> None:
-    task = shared(bench)
-
-    def cancel(context: Recorder, told: dict[str, Any]) -> None:
-        context.cancelled = told["message"].startswith("Window 2 of 3 · step 1")
-
-    with pytest.raises(TaskCancelled):
-        worker.run(task, Recorder(cancel))
-    before = helpers(worker)
-    result, found = made(worker, shared(bench, 2), Recorder())
-    assert helpers(worker) == before
-    assert result["parts_reused"] == 1
-    assert found == alone(bench, task)
+    assert not dist.is_initialized()
+    result, found = made(worker, shared(bench, 2, gpus=1), Recorder())
+    assert (result["parts_reused"], result["gpus"]) == (1, 1)
+    assert found == whole
 
 
 def test_ranks_that_cannot_meet_leave_the_film_to_one(
-    bench: Bench, worker: InfiniteTalkHandler, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, worker: InfiniteTalkHandler, whole: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = shared(bench)
     popen = subprocess.Popen
 
     def broken(argv: list[str], **more: Any) -> Any:
@@ -176,11 +176,10 @@ def test_ranks_that_cannot_meet_leave_the_film_to_one(
 
     monkeypatch.setattr(subprocess, "Popen", broken)
     context = Recorder()
-    result, found = made(worker, task, context)
+    result, found = made(worker, shared(bench), context)
     assert result["gpus"] == 1
     assert any(line.startswith("warning: 2 GPUs cannot share the work") for line in context.logged)
-    monkeypatch.undo()
-    assert found == alone(bench, task)
+    assert found == whole
 
 
 def test_a_helper_ends_when_its_worker_is_gone(bench: Bench, models_dir: Path) -> None:

@@ -21,6 +21,7 @@ from tests.infinitetalk.tiny_worker import (
 )
 from workers.handler import Task, TaskCancelled, TaskError, WorkerSetup
 from workers.infinitetalk import machine, memory, pipeline
+from workers.infinitetalk.cache import TeaCache
 from workers.infinitetalk.handler import create_handler, memory_failure
 from workers.infinitetalk.memory import Plan
 from workers.infinitetalk.models import GuestCodec, ModelStore
@@ -218,6 +219,19 @@ def test_every_preset_makes_a_film(bench: Bench, preset: str, steps: int) -> Non
     assert (result["preset"], result["frames"]) == (preset, 13)
 
 
+def test_teacache_is_offered_and_says_what_it_saved(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A tiny network's modulation leaps; the threshold is one that is met all the same.
+    monkeypatch.setattr(pipeline, "cache_of", lambda _kind, size: TeaCache(size, 1e9))
+    saved = {}
+    for attempt, steps in enumerate((4, 9)):
+        task = bench.task(attempt, steps=steps, seconds=0.3, cache="teacache")
+        result, _ = film(task, Recorder(), bench)
+        assert (result["cache"], result["parts_reused"]) == ("teacache", 0)
+        saved[steps] = result["passes_reused"]
+    # The first five steps are always run: with the few of a distilled preset nothing is saved.
+    assert saved == {4: 0, 9: 3}
+
+
 def test_two_speakers(bench: Bench, whole: bytes) -> None:
     result, made = film(of_two(bench, 0.5, 0.6), Recorder(), bench)
     assert result["frames"] == FRAMES
@@ -276,6 +290,9 @@ def test_without_a_place_of_its_own_nothing_but_the_film_is_left(bench: Bench) -
         {"steps": 0},
         {"steps": True},
         {"rung": -1},
+        {"gpus": 0},
+        {"gpus": 9},
+        {"cache": "magcache"},
         {"speakers": [{"face": None}]},
         {"speakers": [{"face": {"x": 0.8, "y": 0, "w": 0.5, "h": 1}}, {"face": None}]},
         {"checkpoint_dir": "relative"},
