@@ -112,7 +112,7 @@ class JobList extends EventTarget {
   /** Take what the store knows better; look again when jobs came or went. */
   #follow() {
     const now = new Set(jobs.list().map((job) => job.job_id));
-    const moved = [...now].some((id) => !this.#known.has(id)) || [...this.#known].some((id) => !now.has(id));
+    const moved = [...now].some((id) => !this.#known.has(id) && !this.get(id)) || [...this.#known].some((id) => !now.has(id));
     this.#known = now;
     const ended = this.items.some((job) => jobs.get(job.job_id) && jobs.get(job.job_id)?.status !== job.status);
     this.items = this.items.map((job) => jobs.get(job.job_id) ?? job);

@@ -81,7 +81,7 @@ export class AddVoice {
   /** Give the microphone back and forget the recording. */
   close() {
     this.#record.close();
-    this.#sound.clear();
+    this.#sound.close();
   }
 
   /** The language that the text to read is in. */

@@ -46,4 +46,9 @@ export class SoundFile {
     this.seconds = null;
     this.element.hidden = true;
   }
+
+  close() {
+    this.clear();
+    this.#wave.close();
+  }
 }

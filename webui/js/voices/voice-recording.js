@@ -48,6 +48,7 @@ export class VoiceRecording {
   close() {
     this.#sample.pause();
     this.#reference.pause();
+    this.#wave.close();
   }
 
   /** @param {string} address @param {[number, number][]} spans */

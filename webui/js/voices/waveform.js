@@ -24,14 +24,22 @@ export class Waveform {
   #audio = null;
   /** @type {number|undefined} */
   #frame;
+  #sizes = new ResizeObserver(() => this.#draw());
+  // Colours are those of the theme, which may change beneath.
+  #themes = new MutationObserver(() => this.#draw());
 
   constructor() {
     this.element = h("div", { class: "wave" }, this.#canvas);
-    const sizes = new ResizeObserver(() => this.#draw());
-    sizes.observe(this.#canvas);
-    // Colours are those of the theme, which may change beneath.
-    new MutationObserver(() => this.#draw()).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+    this.#sizes.observe(this.#canvas);
+    this.#themes.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
     this.#canvas.addEventListener("click", (event) => this.#seek(event));
+  }
+
+  /** Look at the page no more. */
+  close() {
+    this.#sizes.disconnect();
+    this.#themes.disconnect();
+    if (this.#frame) cancelAnimationFrame(this.#frame);
   }
 
   /**
