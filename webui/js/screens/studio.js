@@ -65,7 +65,17 @@ export default class StudioScreen extends HTMLElement {
       card("what", "what.title", savedMark(), new ScriptEditor()),
       h("div", { class: "column" }, stage, card("how", "how.title", null, new Options())),
       new Generate(),
-      h("section", { class: "history", "aria-labelledby": "history-title" }, h("h2", { id: "history-title", class: "step-title", t: "history.title" }), new History()),
+      h(
+        "section",
+        { class: "history", "aria-labelledby": "history-title" },
+        h(
+          "header",
+          { class: "card-head" },
+          h("h2", { id: "history-title", class: "step-title", t: "history.title" }),
+          h("a", { class: "link-button", href: "#/library", t: "studio.library" }),
+        ),
+        new History(),
+      ),
     );
   }
 }

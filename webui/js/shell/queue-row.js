@@ -6,7 +6,7 @@ import { duration, percent } from "../lib/format.js";
 import { t } from "../lib/i18n.js";
 import { firstLine } from "../lib/text.js";
 import { isActive, jobs } from "../state/jobs.js";
-import { engineTitle } from "../state/library.js";
+import { engineTitle, library } from "../state/library.js";
 import { openJob } from "../state/route.js";
 import { icon } from "../ui/icons.js";
 import { statusBadge } from "../ui/job-panel.js";
@@ -23,6 +23,7 @@ export class QueueRow {
   #bar = h("div", { class: "bar", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, tLabel: "progress.label" }, this.#fill);
   #what = h("span", {});
   #when = h("span", { class: "quiet" });
+  #picture = h("img", { class: "queue-picture", alt: "", width: 52, height: 52 });
   #live = new LiveFrame();
   #note = h("div", {});
   #actions = h("div", { class: "queue-actions" });
@@ -46,10 +47,9 @@ export class QueueRow {
     this.element = h(
       "li",
       { class: "queue-row", "data-job": id },
-      h("div", { class: "queue-head" }, this.#link, this.#badge),
+      h("div", { class: "queue-head" }, h("span", { class: "queue-frame" }, this.#picture, this.#live.element), this.#link, this.#badge),
       this.#bar,
       h("div", { class: "queue-now" }, this.#what, this.#when),
-      this.#live.element,
       this.#note,
       this.#problem,
       this.#actions,
@@ -69,6 +69,9 @@ export class QueueRow {
     this.#bar.setAttribute("aria-valuetext", `${said} · ${percent(job.progress)}`);
     this.#what.textContent = active ? said : engineTitle(job.selected_engine);
     this.#when.textContent = this.#time(job);
+    const picture = job.artifacts.thumbnail ?? library.avatar(job.avatar_url)?.thumbnail_url ?? "";
+    this.#picture.hidden = !picture;
+    if (picture && this.#picture.getAttribute("src") !== picture) this.#picture.src = picture;
     this.#live.update(job);
     const built = JSON.stringify([job.status, job.fallback_reason, job.attempts.length, job.error?.code, place, document.documentElement.lang]);
     if (built === this.#built) return;

@@ -16,8 +16,8 @@ const AGAIN_AFTER_MS = 10_000;
 const OWN = new Set(["speaking"]);
 
 class DraftSync extends EventTarget {
-  /** "local" when only this browser has it. @type {"saved"|"saving"|"local"} */
-  state = "local";
+  /** "local" when only this browser has it, "" before anybody knows. @type {""|"saved"|"saving"|"local"} */
+  state = "";
   /** Of what the server has; null while it has none. @type {number|null} */
   #revision = null;
   #isDirty = false;

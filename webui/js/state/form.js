@@ -113,6 +113,7 @@ class Form extends EventTarget {
 
   /** Take over what was kept elsewhere. @param {Record<string, unknown>} kept  fields that do not fit are left out */
   take(kept) {
+    this.isFresh = false;
     this.set(restore({ ...this.#state, ...kept }));
   }
 
@@ -171,8 +172,8 @@ class Form extends EventTarget {
   obstacle() {
     const { avatarId, voiceId, voiceIdB, twoSpeakers, script, seed } = this.#state;
     if (!avatarId) return { key: "generate.need_portrait", control: "portraits" };
-    if (twoSpeakers && this.pair() === null) return { key: "generate.need_two_faces", control: "portraits" };
     if (twoSpeakers && !areNames(this.names)) return { key: "generate.bad_names", control: "speaker-a" };
+    if (twoSpeakers && this.pair() === null) return { key: "generate.need_two_faces", control: "portraits" };
     if (twoSpeakers && !voiceIdB) return { key: "generate.need_second_voice", control: "voices" };
     if (!voiceId) return { key: "generate.need_voice", control: "voices" };
     if (!script.trim()) return { key: "generate.need_script", control: "script" };

@@ -61,8 +61,7 @@ export class JobPanel {
     this.element = h(
       "div",
       { class: "job-panel", "data-job": id },
-      this.#frame,
-      this.#live.element,
+      h("div", { class: "frame-place" }, this.#frame, this.#live.element),
       this.#progress.element,
       this.#files,
       this.#promote,

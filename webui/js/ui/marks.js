@@ -35,7 +35,7 @@ export function markButtons(area) {
   });
   return h(
     "div",
-    { class: "marks", role: "toolbar", tLabel: "marks.label" },
+    { class: "marks", role: "group", tLabel: "marks.label" },
     turns,
     ...PAUSES_S.map((seconds) => tool(["marks.pause", { s: seconds }], () => insert(area, pauseMark(seconds)))),
     tool("marks.reading", () => new ReadingDialog(area).open()),

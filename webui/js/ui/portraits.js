@@ -122,7 +122,7 @@ export class Portraits extends HTMLElement {
             icon("trash"),
           ),
       ),
-      ...avatar.warnings.filter((warning) => !(form.value.twoSpeakers && warning.code === "several_faces")).map((warning) => {
+      ...shownWarnings(avatar).map((warning) => {
         const said = portraitWarning(warning, avatar);
         return h("p", { class: "inline-warning" }, icon("warning"), said ? h("span", { t: said }) : h("span", { lang: "en" }, warning.message));
       }),
@@ -168,9 +168,12 @@ export class Portraits extends HTMLElement {
   }
 }
 
+/** Where two people talk, several faces are what is wanted. @param {Avatar} avatar */
+const shownWarnings = (avatar) => avatar.warnings.filter((warning) => !(form.value.twoSpeakers && warning.code === "several_faces"));
+
 /** What the finder of faces thought of it, in short. @param {Avatar} avatar */
 function portraitBadge(avatar) {
-  const n = avatar.warnings.length;
+  const n = shownWarnings(avatar).length;
   return h("span", { class: `badge ${n ? "badge-fallback" : "badge-ok"}`, t: n ? ["studio.portrait_doubts", { n }] : "studio.portrait_good" }, icon(n ? "warning" : "check"));
 }
 

@@ -10,6 +10,7 @@ export function savedMark() {
   const show = () => {
     const { state } = draftSync;
     mark.classList.toggle("is-warning", state === "local");
+    if (!state) return;
     fill(mark, icon(state === "saved" ? "check" : state === "saving" ? "pen" : "info"), h("span", { t: `studio.draft_${state}` }));
   };
   draftSync.addEventListener("change", show);

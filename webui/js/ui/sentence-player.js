@@ -4,8 +4,6 @@
 import { previewVoice } from "../api/endpoints.js";
 import { form } from "../state/form.js";
 
-/** @typedef {import("../types.js").ScriptCheck["sentences"][number]} Sentence */
-
 /** As the service takes for a preview; the rest of a longer sentence is not heard. */
 const MOST_CHARACTERS = 300;
 
@@ -31,28 +29,29 @@ export class SentencePlayer {
 
   /**
    * Play it, or stop it when it is playing.
-   * @param {Sentence} sentence
+   * @param {number} index
+   * @param {string} written  marks included
    * @param {0|1|null} speaker  of a conversation
    * @param {(error: unknown) => void} failed
    */
-  async toggle(sentence, speaker, failed) {
-    const mine = this.#index === sentence.index;
+  async toggle(index, written, speaker, failed) {
+    const mine = this.#index === index;
     this.stop();
     const { voiceId, voiceIdB, speed, pitch, speechEngine } = form.value;
     const voice = speaker === 1 ? voiceIdB : voiceId;
     if (mine || !voice) return;
-    this.#index = sentence.index;
+    this.#index = index;
     this.#changed();
     try {
-      const text = [...(sentence.spoken || sentence.text)].slice(0, MOST_CHARACTERS).join("");
+      const text = [...written].slice(0, MOST_CHARACTERS).join("");
       const wav = await previewVoice(voice, { text, speed, pitch, speech_engine: speechEngine });
-      if (this.#index !== sentence.index) return;
+      if (this.#index !== index) return;
       this.#url = URL.createObjectURL(wav);
       this.#audio.src = this.#url;
       this.#changed();
       await this.#audio.play();
     } catch (error) {
-      if (this.#index !== sentence.index) return;
+      if (this.#index !== index) return;
       this.stop();
       failed(error);
     }

@@ -53,7 +53,6 @@ export class Sentences {
       if (!changed.some((name) => FIELDS.includes(name))) return;
       this.#asked += 1;
       this.element.hidden = !form.value.script.trim() || !this.#found;
-      this.element.classList.toggle("is-stale", form.value.script !== this.#text);
       this.#ask();
     });
     document.addEventListener("localechange", () => this.#drawn());
@@ -95,7 +94,6 @@ export class Sentences {
       this.#found = inUnits(found, script);
       this.#text = script;
       this.element.hidden = false;
-      this.element.classList.remove("is-stale");
       this.#drawn();
       return this.#found;
     } catch (error) {
@@ -141,7 +139,7 @@ export class Sentences {
         "data-at": `play-${sentence.index}`,
         "aria-busy": String(state === "loading"),
         tLabel: [state ? "voices.stop" : "voices.play", { name: t("check.sentence", { n: sentence.index + 1 }) }],
-        onclick: () => void this.#player.toggle(sentence, speaker, (error) => fill(this.#problem, problemBox(asProblem(error)))),
+        onclick: () => void this.#player.toggle(sentence.index, this.#written(sentence), speaker, (error) => fill(this.#problem, problemBox(asProblem(error)))),
       },
       state === "loading" ? h("span", { class: "spinner" }) : icon(state ? "stop" : "play"),
     );
@@ -164,6 +162,12 @@ export class Sentences {
       ),
       isOpen && h("div", { class: "sentence-more" }, isOther(sentence) && h("p", { class: "quiet spoken" }, sentence.spoken), ...sentence.doubts.map((doubt) => this.#doubt(doubt))),
     );
+  }
+
+  /** The sentence as it stands, with the marks that say how it is read. @param {Sentence} sentence */
+  #written({ start, end }) {
+    const mark = /^\[[^\]\n]*\]/.exec(this.#text.slice(end))?.[0] ?? "";
+    return this.#text.slice(start, end) + mark;
   }
 
   /** Open or close a chip; its words are marked in the text. @param {Sentence} sentence */

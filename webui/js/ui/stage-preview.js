@@ -25,10 +25,12 @@ export function stagePreview() {
   const update = () => {
     const avatar = library.avatar(form.value.avatarId);
     shapeFrame(frame, form.value.aspect, avatar);
+    // Both of two people are seen.
+    frame.classList.toggle("is-whole", form.value.twoSpeakers);
     if (avatar) fill(frame, h("img", { class: "frame-picture", src: avatar.thumbnail_url, alt: displayName(avatar) }));
     else fill(frame, h("div", { class: "frame-empty" }, icon("person"), h("p", { t: "stage.no_portrait" })));
   };
-  onFields(["avatarId", "aspect"], update);
+  onFields(["avatarId", "aspect", "twoSpeakers"], update);
   library.addEventListener("avatars", update);
   document.addEventListener("localechange", update);
   return h("div", { class: "stage-preview" }, frame, h("p", { class: "quiet stage-caption", t: "stage.preview_caption" }));

@@ -43,7 +43,7 @@ class CloneDialog {
           h("h2", { id: "clone-title", t: "clone.title" }),
           h("button", { type: "button", class: "icon-button", tLabel: "dialog.close", onclick: () => this.element.close() }, icon("close")),
         ),
-        h("p", { class: "quiet", t: "clone.advice" }),
+        h("p", { class: "quiet" }, h("span", { t: "clone.advice" }), " ", h("a", { href: "#/voices/new", t: "studio.record", onclick: () => this.element.close() })),
         this.#drop,
         h("label", { class: "field" }, h("span", { t: "clone.name" }), this.#name),
         h("label", { class: "tick", for: "voice-consent" }, this.#consent, h("span", { t: "clone.consent" })),
