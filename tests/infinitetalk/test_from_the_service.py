@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -149,6 +150,26 @@ def test_a_cancelled_job_is_gone_on_with_at_the_window_that_was_not_finished(
     video = probe(TOOL, desk.output).video
     assert video is not None
     assert video.frames == 50
+
+
+def test_a_video_of_the_person_is_what_speaks(tmp_path: Path, models_dir: Path) -> None:
+    desk = Desk(tmp_path)
+    video = tmp_path / "person.mp4"
+    source = ("-f", "lavfi", "-i", "testsrc=size=64x48:rate=30", "-t", "0.5")
+    subprocess.run(
+        [FFMPEG, "-y", "-loglevel", "error", *source, "-pix_fmt", "yuv420p", str(video)],
+        check=True,
+        timeout=60,
+    )
+
+    async def work(adapter: InfiniteTalkAdapter) -> None:
+        await desk.ask(adapter, reference_path=video)
+
+    drive(tmp_path, models_dir, work)
+    made = probe(TOOL, desk.output).video
+    assert made is not None
+    assert (made.width, made.height, made.frames) == (28, 16, 15)
+    assert not (tmp_path / "attempt-1" / "portrait.png").exists(), "the video itself was shown"
 
 
 def test_two_speakers_are_drawn_where_they_sit(tmp_path: Path, models_dir: Path) -> None:

@@ -108,6 +108,7 @@ def test_a_cancel_leaves_the_ranks_in_step(bench: Bench, worker: InfiniteTalkHan
 
     with pytest.raises(TaskCancelled):
         worker.run(shared(bench), Recorder(cancel))
+    assert len(helpers(worker)) == 1
     before = helpers(worker)
     result, found = made(worker, shared(bench, 2), Recorder())
     # The next film finds the helper with its weights.
@@ -132,6 +133,22 @@ def test_two_speakers_and_streamed_weights_are_shared_too(
     result, found = made(worker, task, Recorder())
     assert (result["gpus"], result["plan"]["placement"]) == (2, "streamed")
     assert found == expected
+
+
+def test_a_cancel_while_weights_are_read_leaves_nobody_behind(
+    bench: Bench, worker: InfiniteTalkHandler
+) -> None:
+    """The helper reads on and would be out of step: it is ended, and the next film starts another."""
+
+    def cancel(context: Recorder, told: dict[str, Any]) -> None:
+        context.cancelled = told["message"] == "Loading the model"
+
+    # Other weights than before, so that something is read.
+    task = shared(bench, preset="balanced", cache="off")
+    with pytest.raises(TaskCancelled):
+        worker.run(task, Recorder(cancel))
+    assert helpers(worker) == []
+    assert not dist.is_initialized()
 
 
 def test_a_cache_decides_alike_on_every_rank(

@@ -164,8 +164,12 @@ class ModelStore:
         if self._ranks is None:
             self._transformer = own()
         else:
-            # Reading reports, and is where a cancel is heard of.
-            self._transformer = self._ranks.load(adapter, lora, placed, own, lambda: on_progress(1, 1))
+            try:
+                # Progress is where a cancel is heard of.
+                self._transformer = self._ranks.load(adapter, lora, placed, own, lambda: on_progress(1, 1))
+            except BaseException:
+                self._part()
+                raise
         self._loaded = wanted
         return self._transformer
 

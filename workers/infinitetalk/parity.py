@@ -78,7 +78,7 @@ class OfficialNetworks:
 class OfficialRun:
     """One call of the official function; see the module. The defaults are the official ones."""
 
-    references: Sequence[Frame] | Mapping[int, Frame]
+    references: Sequence[Frame] | Mapping[int, Frame] | FrameSource
     speech: Sequence[torch.Tensor]
     text: torch.Tensor
     null_text: torch.Tensor
@@ -190,7 +190,8 @@ def official_request(networks: OfficialNetworks, run: OfficialRun) -> Request:
     tracks = [TensorFeatures(rows) for rows in run.speech]
     if len(tracks) not in (1, 2) or any(track.frames <= run.frame_num for track in tracks):
         raise ValueError("one or two speakers, whose speech lasts longer than a window")
-    source: FrameSource = VideoFrames(run.references)
+    given = run.references
+    source: FrameSource = VideoFrames(given) if isinstance(given, (Sequence, Mapping)) else given
     picture = (source.frame(0).shape[0], source.frame(0).shape[1])
     ratio = picture[0] / picture[1]
     size = run.sizes[min(run.sizes, key=lambda key: abs(key - ratio))]

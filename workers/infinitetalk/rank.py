@@ -9,6 +9,7 @@ of a message that nobody will answer.
 |---|---|---|
 | (start) | finds its card, meets the others | `{"here": …}` before, `{"met": true}` after |
 | `load` | the transformer as rank 0 has it | `{"loaded": true}` |
+| `share` | its run of the tokens is agreed on, by all at once | nothing |
 | `pass` | receives, calculates, keeps nothing | nothing |
 
 An error is said as `{"failed": code, "sentence": …, "detail": …}`, and is the end.
@@ -63,11 +64,14 @@ class Helper:
         """One command. Raises whatever goes wrong."""
         if command["do"] == "load":
             return self._load(command)
-        self._pass(command)
+        if command["do"] == "share":
+            self._share()
+        else:
+            self._pass(command)
         return None
 
     def _load(self, command: dict[str, Any]) -> dict[str, Any]:
-        from workers.infinitetalk import machine, parallel
+        from workers.infinitetalk import machine
         from workers.infinitetalk.models import built
 
         self._transformer = None
@@ -79,8 +83,12 @@ class Helper:
             machine.numbers_of(self._device),
             self._device,
         )
-        parallel.share(self._transformer, self._ranks)
         return {"loaded": True}
+
+    def _share(self) -> None:
+        from workers.infinitetalk import parallel
+
+        parallel.share(self._transformer, self._ranks)
 
     def _pass(self, command: dict[str, Any]) -> None:
         import torch

@@ -167,13 +167,18 @@ class Ranks:
         own: Callable[[], Any],
         check: Callable[[], None],
     ) -> SharedTransformer:
-        """Load everywhere at once; `own` loads rank 0's. Raises TaskError."""
+        """Load everywhere at once; `own` loads rank 0's. Raises TaskError, and what `own` and `check` raise.
+
+        After an error the helpers are out of step: close.
+        """
         for helper in self._helpers:
             command = {"do": "load", "adapter": adapter, "lora": lora}
             helper.tell({**command, "placement": placed[0], "storage": placed[1]})
         transformer = own()
         for helper in self._helpers:
             helper.expect("loaded", _LOAD_S, check)
+        for helper in self._helpers:
+            helper.tell({"do": "share"})
         parallel.share(transformer, self.count)
         return SharedTransformer(transformer, self)
 
