@@ -40,7 +40,7 @@ PARTS_KEPT_MS = 7 * DAY_MS
 _NEVER_MS = 2**62
 # Needed to make the result, not to have it.
 INTERMEDIATES = (SILENT_FILE, PORTRAIT_FILE, *TRACK_FILES)
-# What is large of a result; subtitles, script and thumbnail stay for the list.
+# What is large of a result; subtitles, script and thumbnail stay for the list. A star keeps these, too.
 RESULTS = (RESULT_FILE, AUDIO_FILE)
 
 
@@ -110,7 +110,7 @@ class Retention:
         unused = await rows.unneeded_usage(before_ms=self._clock.now_ms() - UNUSED_UPLOAD_MS)
         intermediates = await rows.releasable_usage(INTERMEDIATES)
         intermediates += sum((parts.usage for parts in await self._parts_of_ended()), Usage())
-        results = await rows.releasable_usage(RESULTS)
+        results = await rows.releasable_usage(RESULTS, spare_starred=True)
         excess = max(0, await self._excess_bytes())
         return {
             "old_jobs": await rows.old_jobs_usage(self._old()),
@@ -176,7 +176,9 @@ class Retention:
             left = None if up_to_bytes is None else up_to_bytes - gone.size_bytes
             if left is not None and left <= 0:
                 break
-            files = await self._store.retention.release(names, up_to_bytes=left)
+            files = await self._store.retention.release(
+                names, up_to_bytes=left, spare_starred=names == RESULTS
+            )
             if not files:
                 break
             gone += _usage(await purge_deleted(self._store.files, self._store.blobs))

@@ -22,9 +22,10 @@ VACUUM_PAGES = 256
 # Stands for "no limit" where a number of jobs is asked for.
 _NO_LIMIT = 2**62
 
-# Newest first by their end. Spared: jobs whose idempotency key must still answer, and whose webhooks are owed.
+# Newest first by their end. Spared: jobs with a star, those whose idempotency key must still answer, and those whose
+# webhooks are owed.
 _OLD = """
-SELECT j.job_id FROM jobs j WHERE j.finished_at IS NOT NULL AND j.deleted_at IS NULL
+SELECT j.job_id FROM jobs j WHERE j.finished_at IS NOT NULL AND j.deleted_at IS NULL AND j.starred = 0
   AND (j.finished_at < :before OR j.finished_at < (
     SELECT k.finished_at FROM jobs k WHERE k.finished_at IS NOT NULL AND k.deleted_at IS NULL
     ORDER BY k.finished_at DESC LIMIT 1 OFFSET :keep - 1))
@@ -49,6 +50,8 @@ FROM files f WHERE f.kind = 'artifact' AND f.deleted_at IS NULL AND {_NAMED.form
                   WHERE a.file_id = f.file_id AND j.finished_at IS NULL)
   AND NOT EXISTS (SELECT 1 FROM job_inputs i JOIN jobs j USING (job_id)
                   WHERE i.file_id = f.file_id AND j.finished_at IS NULL)
+  AND NOT (:spare_starred AND EXISTS (SELECT 1 FROM artifacts a JOIN jobs j USING (job_id)
+                                      WHERE a.file_id = f.file_id AND j.starred = 1 AND j.deleted_at IS NULL))
 """
 RELEASABLE = f"SELECT f.* {_RELEASABLE} ORDER BY f.created_at, f.file_id LIMIT :limit"
 RELEASABLE_USAGE = f"SELECT count(*) AS things, COALESCE(SUM(f.bytes), 0) AS bytes {_RELEASABLE}"
@@ -168,19 +171,23 @@ class RetentionRepository:
         rows = await self._db.all(_KINDS, {"names": dump(list(intermediates))})
         return {row["kind"]: Usage(row["things"], row["bytes"]) for row in rows}
 
-    async def releasable_usage(self, names: Sequence[str]) -> Usage:
-        """Artifacts of these names that only ended jobs have."""
-        return await self._usage(RELEASABLE_USAGE, names=dump(list(names)))
+    async def releasable_usage(self, names: Sequence[str], *, spare_starred: bool = False) -> Usage:
+        """Artifacts of these names that only ended jobs have, and with `spare_starred` none with a star."""
+        return await self._usage(RELEASABLE_USAGE, names=dump(list(names)), spare_starred=spare_starred)
 
-    async def release(self, names: Sequence[str], *, up_to_bytes: int | None = None) -> list[FileRecord]:
+    async def release(
+        self, names: Sequence[str], *, up_to_bytes: int | None = None, spare_starred: bool = False
+    ) -> list[FileRecord]:
         """Give up artifacts of these names, the oldest first, until `up_to_bytes` are free (None: all).
+
+        `spare_starred`: those of jobs with a star stay.
 
         Their rows stay and say "deleted": downloads answer `gone`, and a retry makes them again. Returns the files,
         whose bytes are the caller's to unlink; empty when there is nothing left to give up.
         """
 
         async def body(transaction: Transaction) -> list[FileRecord]:
-            params = {"names": dump(list(names)), "limit": BATCH}
+            params = {"names": dump(list(names)), "limit": BATCH, "spare_starred": spare_starred}
             chosen, freed = [], 0
             for row in await transaction.all(RELEASABLE, params):
                 if up_to_bytes is not None and freed >= up_to_bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.models.codes import STAGE_ORDER, ErrorCode, StageName
+from backend.models.library_records import JobChange
 from backend.models.records import JobRecord
 from backend.services.retention import Limits, Retention
 from backend.storage.store import Store
@@ -141,6 +142,23 @@ async def test_then_the_oldest_results_go_until_the_rest_fits(tmp_path: Path) ->
         view = await it.store.jobs.get_view(first.job_id)
         assert (view.job.state, view.job.deleted_at) == ("succeeded", None)
         assert (await rules.run()).size_bytes == 0
+
+
+async def test_a_star_keeps_a_job_and_its_video_from_every_limit(tmp_path: Path) -> None:
+    async with house(tmp_path) as it:
+        starred, plain = await it.ended(), await it.ended()
+        await it.store.jobs.change(starred.job_id, JobChange(starred=True))
+        it.clock.advance(40 * 24 * 3600)
+        rules = it.rules(jobs=1, budget=1)
+        promised = await rules.reclaimable()
+        assert promised["old_jobs"].count == 1
+        assert promised["results"].count == 2, "the video and the sound of the other one"
+        await rules.run()
+        assert it.on_disk(plain) == set()
+        assert it.on_disk(starred) == {"script.json", "audio.wav", "video.mp4", "thumbnail.jpg"}
+        await it.store.jobs.change(starred.job_id, JobChange(starred=False))
+        await rules.run()
+        assert it.on_disk(starred) == set()
 
 
 async def test_no_budget_is_small_enough_to_take_what_a_live_job_needs(tmp_path: Path) -> None:

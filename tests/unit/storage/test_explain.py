@@ -54,7 +54,7 @@ PARAMS = {
     "lease_owner": "b", "lease_ms": 1, "now": 1, "engines": None, "job_id": "job_00000001", "attempt": 1,
     "owner": "", "key": "k", "last_id": 1, "limit": 10, "boot": "b", "after": 100, "keys": None, "engine": None,
     "batch": None, "q": "x", "starred": 1, "draft": 0, "voice_id": "voice_1", "statuses": "[]", "folder_id": "fld_00000000", "percent": 1.0, "stage": None, "message": None, "eta_s": None, "expires": 1,
-    "before": 1, "file_ids": "[]", "keep": 10, "key_before": 1, "names": '["silent.mp4"]', "batch_id": "batch_1",
+    "before": 1, "file_ids": "[]", "keep": 10, "key_before": 1, "spare_starred": 1, "names": '["silent.mp4"]', "batch_id": "batch_1",
     "batch_ids": "[]", "besides": "[]", "hook_id": "hook_1", "type": "job.failed", "most_tries": 3,
     "model": "", "resolution": "512p", "gpu": "", "kept": 20,
 }  # fmt: skip
