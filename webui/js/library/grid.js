@@ -25,6 +25,8 @@ export class Grid extends EventTarget {
   #cards = new Map();
   /** @type {Set<string>} */
   chosen = new Set();
+  /** @type {unknown} */
+  #shownError = null;
   /** The last one ticked: with Shift all from there are. @type {string|null} */
   #anchor = null;
   #watch = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && void jobList.more(), { rootMargin: AHEAD });
@@ -59,8 +61,9 @@ export class Grid extends EventTarget {
     this.#list.setAttribute("aria-busy", String(loading));
     this.#list.classList.toggle("has-chosen", this.chosen.size > 0);
     this.#foot.hidden = !hasMore;
-    fill(this.#problem, Boolean(error) && problemBox(asProblem(error)));
-    fill(this.#note, loaded && !items.length && !error && this.#nothing());
+    if (error !== this.#shownError) fill(this.#problem, Boolean(error) && problemBox(asProblem(error), { actions: [again()] }));
+    this.#shownError = error;
+    fill(this.#note, !items.length && !error && (loaded ? this.#nothing() : h("p", { class: "quiet", t: "stage.loading" })));
   }
 
   #nothing() {
@@ -142,3 +145,5 @@ export class Grid extends EventTarget {
     }
   }
 }
+
+const again = () => h("button", { type: "button", class: "link-button", t: "nav.again", onclick: () => void jobList.refresh() });

@@ -117,7 +117,8 @@ class JobList extends EventTarget {
     const ended = this.items.some((job) => jobs.get(job.job_id) && jobs.get(job.job_id)?.status !== job.status);
     this.items = this.items.map((job) => jobs.get(job.job_id) ?? job);
     this.#changed();
-    if (!moved && !ended) return;
+    // News after a failed look: the service is back.
+    if (!moved && !ended && !this.error) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void this.refresh(), LOOK_AFTER_MS);
   }

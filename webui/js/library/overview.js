@@ -25,6 +25,11 @@ export class Overview {
   #counted = "";
   #render = () => this.render();
   #clock = setInterval(this.#render, REDRAW_MS);
+  /** What could not be read while the service was away is asked again when it is back. */
+  #heal = () => {
+    if (jobList.error) this.refresh();
+  };
+  #connection = new MutationObserver(() => document.documentElement.dataset.connection === "live" && this.#heal());
 
   constructor() {
     this.element = h(
@@ -38,6 +43,8 @@ export class Overview {
     library.addEventListener("engines", this.#render);
     library.addEventListener("avatars", this.#render);
     document.addEventListener("localechange", this.#render);
+    addEventListener("online", this.#heal);
+    this.#connection.observe(document.documentElement, { attributes: true, attributeFilter: ["data-connection"] });
     this.#grid.addEventListener("choose", () => this.#selection.render());
     this.render();
     void jobList.open();
@@ -52,6 +59,8 @@ export class Overview {
 
   close() {
     clearInterval(this.#clock);
+    removeEventListener("online", this.#heal);
+    this.#connection.disconnect();
     jobList.close();
     this.#grid.close();
     jobList.removeEventListener("change", this.#render);

@@ -24,7 +24,7 @@ export function openPromote(job) {
   let busy = false;
   const problem = h("div", {});
   const engine = h("select", { id: "promote-engine", class: "input" }, h("option", { value: "", t: "engine.auto" }), ...ready.map((item) => h("option", { value: item.name }, engineTitle(item.name))));
-  const submit = h("button", { type: "submit", class: "button button-primary", "aria-disabled": String(!ready.length), t: "lib.promote_do" });
+  const submit = h("button", { type: "submit", class: "button button-primary", "aria-disabled": String(!ready.length), "aria-describedby": !ready.length && "promote-why", t: "lib.promote_do" });
 
   const send = async (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -76,7 +76,7 @@ export function openPromote(job) {
           "div",
           { class: "notice notice-draft" },
           icon("info"),
-          h("div", { class: "notice-body" }, h("p", { t: "lib.promote_no_engine" }), h("p", {}, h("a", { href: "#/system/engines", t: "engine.open", onclick: () => dialog.close() }))),
+          h("div", { class: "notice-body" }, h("p", { id: "promote-why", t: "lib.promote_no_engine" }), h("p", {}, h("a", { href: "#/system/engines", t: "engine.open", onclick: () => dialog.close() }))),
         ),
       problem,
       h("div", { class: "dialog-actions" }, submit),

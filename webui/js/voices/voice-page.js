@@ -114,8 +114,8 @@ export class VoicePage {
     fill(
       this.#body,
       this.#isNew && h("div", { class: "notice notice-ok", role: "status" }, icon("check"), h("div", { class: "notice-body" }, h("p", { class: "notice-title", t: ["voicepage.added", { name: voice.name }] }), h("p", { t: "voicepage.added_next" }))),
-      h("div", { class: "voice-column" }, !voice.builtin && this.#recording.element, this.#listen.element),
-      !voice.builtin && h("div", { class: "voice-column" }, this.#match, this.#about),
+      h("div", { class: "voice-column" }, !voice.builtin && this.#recording.element, this.#listen.element, this.#about),
+      !voice.builtin && h("div", { class: "voice-column" }, this.#match),
     );
   }
 
