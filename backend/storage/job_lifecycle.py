@@ -129,6 +129,7 @@ class JobLifecycle(JobTables):
                 selected_engine=selected_engine,
                 fallback_reason=fallback_reason,
                 folder_id=source.folder_id,
+                promoted_from=source.promoted_from,
             )
             return await self._repeat(transaction, new, view, from_stage, retry_of=job_id)
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-from tests.support.studio import running_studio
+import httpx
+import pytest
+
+from backend.services import export_service
+from backend.utils.zip_stream import ZipEntry, ZipSourceChanged
+from tests.support.served import serving
+from tests.support.studio import TERMINAL, job_body, running_studio
 
 
 async def test_videos_and_what_belongs_to_them_come_as_one_archive(tmp_path: Path) -> None:
@@ -70,3 +77,20 @@ async def test_what_cannot_be_exported_is_named_before_the_first_byte(tmp_path: 
             put_there()
             answer = await studio.http.post("/api/exports", json={"job_ids": [done]})
             assert (answer.status_code, answer.json()["code"]) == (410, "gone")
+
+
+def test_an_archive_whose_file_goes_away_is_broken_off_and_never_taken_for_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def half(entries: list[ZipEntry]) -> AsyncIterator[bytes]:
+        yield b"PK"
+        raise ZipSourceChanged(f"{entries[0].name} is shorter than it was")
+
+    monkeypatch.setattr(export_service, "zip_stream", half)
+    with serving(tmp_path) as served, httpx.Client(base_url=served.url, trust_env=False, timeout=60) as http:
+        job_id = http.post("/api/jobs", json=job_body(preferred_engine="draft")).json()["job_id"]
+        while http.get(f"/api/jobs/{job_id}").json()["status"] not in TERMINAL:
+            pass
+        with pytest.raises(httpx.RemoteProtocolError):
+            http.post("/api/exports", json={"job_ids": [job_id]})
+        assert http.get("/health").status_code == 200

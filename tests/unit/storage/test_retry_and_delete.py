@@ -181,6 +181,8 @@ async def test_a_promotion_shares_what_is_before_its_first_stage_and_asks_for_so
     assert len((await store.jobs.delete(source.job_id)).files) == 2, "the shared files stay"
     await complete(store, claimed, [StageName.VIDEO])
     assert (await succeed(store, claimed)).status is JobStatus.COMPLETED
+    again, _ = await store.jobs.new_retry(final.job_id)
+    assert (again.retry_of, again.promoted_from) == (final.job_id, source.job_id)
 
 
 async def test_a_promotion_makes_again_what_was_given_up_for_space(store: Store) -> None:
