@@ -45,14 +45,23 @@ class LogFilter:
             return list(LOG_FILES)
         return ["app"] if self.source == "app" else ["worker"]
 
+    def may_take(self, entry: LogEntry) -> bool:
+        """The cheap look, at the line as it stands in the file."""
+        if self.source not in (None, "app", "worker") and entry.source != self.source:
+            return False
+        if self.level is not None and LOG_LEVELS.index(_level(entry.level)) < LOG_LEVELS.index(self.level):
+            return False
+        if self.job_id is not None and entry.job_id != self.job_id:
+            return False
+        return self.text is None or self._has_text(entry.text, entry.more, entry.job_id)
+
     def takes(self, line: LogLine) -> bool:
-        if self.source not in (None, "app", "worker") and line.source != self.source:
-            return False
-        if self.level is not None and LOG_LEVELS.index(line.level) < LOG_LEVELS.index(self.level):
-            return False
-        if self.job_id is not None and line.job_id != self.job_id:
-            return False
-        return self.text is None or self.text.lower() in f"{line.message}\n{line.job_id or ''}".lower()
+        """The look at what is shown: nobody finds out by asking what was taken out of a line."""
+        return self.text is None or self._has_text(line.message, line.job_id)
+
+    def _has_text(self, *parts: str | None) -> bool:
+        wanted = (self.text or "").lower()
+        return any(wanted in part.lower() for part in parts if part)
 
 
 @dataclass
@@ -94,8 +103,8 @@ class LogService:
             if budget.is_spent:
                 break
             reached[name] = entry.place
-            line = _line(entry, redactor)
-            if wanted.takes(line):
+            line = _line(entry, redactor) if wanted.may_take(entry) else None
+            if line is not None and wanted.takes(line):
                 found.append(line)
                 if len(found) == limit:
                     return LogPage(data=found, next_cursor=_make_cursor(reached))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,6 +30,7 @@ LOG_TAIL_BYTES = 1 << 20
 # A shorter name may be an ordinary word, and would take it out of every line.
 _MIN_NAME_CHARS = 6
 _MIN_FOREIGN_NAME_CHARS = 2
+_SENTENCE_ENDS = re.compile(r"[.!?。！？\n]+")
 _README = """Support file of All-in-one.
 
 Inside: versions and the state of this computer (system.json), the system check (doctor.json), settings without
@@ -80,8 +82,11 @@ class SupportBundle:
         avatars = [record.name for record in await self._store.avatars.list_all()]
         folders = [record.name for record in await self._store.folders.list_all()]
         titles = [job.title for job in jobs]
-        lines = [line.strip() for job in jobs for line in job.script_input.splitlines()]
-        found = {name for name in (*voices, *avatars, *folders, *titles, *lines) if _is_telling(name)}
+        # Portraits and voices are called as their files until somebody renames them.
+        stems = [name.rpartition(".")[0] for name in (*voices, *avatars)]
+        # As engines print them: sentence by sentence.
+        said = [part.strip() for job in jobs for part in _SENTENCE_ENDS.split(job.script_input)]
+        found = {name for name in (*voices, *avatars, *stems, *folders, *titles, *said) if _is_telling(name)}
         return tuple(sorted(found, key=len, reverse=True))
 
     def _zip(self, parts: Mapping[str, Any], redactor: Redactor) -> bytes:

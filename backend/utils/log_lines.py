@@ -91,12 +91,14 @@ def _backwards_in(path: Path, before: int | None) -> Iterator[tuple[LogEntry | N
                 pending = file.read(size) + pending
                 end -= size
                 entries, pending = _cut(pending, end, status.st_ino)
+                if end == 0:
+                    # What is left begins with the file itself.
+                    first = _entry(pending, LogPlace(status.st_ino, 0))
+                    entries += [first] if first is not None else []
+                    pending = b""
                 for entry in entries:
                     yield entry, entry.place, 0
                 yield None, LogPlace(status.st_ino, end + len(pending)), size
-            entry_at_start = _entry(pending, LogPlace(status.st_ino, 0))
-            if entry_at_start is not None:
-                yield entry_at_start, entry_at_start.place, 0
     except FileNotFoundError:
         return  # rotated away between the look and the reading
 

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 HIDDEN = "***"
-# Shorter ones would take ordinary words out of every line.
+# Shorter ones would take ordinary words out of every line; two Chinese characters are a name.
 _MIN_SECRET_CHARS = 4
+_MIN_FOREIGN_CHARS = 2
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # Our own keys, Hugging Face's, OpenAI's, webhook secrets, GitHub's.
     (re.compile(r"\b(aio_|hf_|sk-|whsec_|ghp_|github_pat_)[A-Za-z0-9_\-+/=]{8,}"), rf"\1{HIDDEN}"),
@@ -47,7 +48,7 @@ class Redactor:
         )
         self._folders = [(re.compile(re.escape(spelled), re.IGNORECASE), word) for spelled, word in known]
         self._secrets = sorted(
-            {secret for secret in secrets if secret and len(secret) >= _MIN_SECRET_CHARS},
+            {secret for secret in secrets if secret and _is_long_enough(secret)},
             key=len,
             reverse=True,
         )
@@ -61,6 +62,10 @@ class Redactor:
         for pattern, told in _PATTERNS:
             text = pattern.sub(told, text)
         return text
+
+
+def _is_long_enough(secret: str) -> bool:
+    return len(secret) >= (_MIN_SECRET_CHARS if secret.isascii() else _MIN_FOREIGN_CHARS)
 
 
 def _spellings(path: Path) -> set[str]:

@@ -261,6 +261,7 @@ async def test_what_the_finder_saw_comes_with_what_helps(tmp_path: Path) -> None
     async with running_studio(tmp_path) as studio:
         studio.draft.portrait_warnings = [{"code": "dark", "message": "The face is very dark."}]
         avatar = await upload_avatar(studio, png())
-        (found,) = avatar["report"]  # type: ignore[misc]
+        view = (await studio.http.get(f"/api/avatars/{avatar['avatar_id']}")).json()
+        (found,) = view["report"]
         assert (found["code"], found["message"]) == ("dark", "The face is very dark.")
         assert "light" in found["fix"]

@@ -165,11 +165,11 @@ class TwinWorker:
             crop = request.params.get("crop")
             data = {"width": 512, "height": 512, "faces": [face], "chosen": 0, "crop": crop}
             data["warnings"] = self.portrait_warnings
-            files = [("portrait", "portrait.png"), ("thumbnail", "thumbnail.jpg")]
+            kept = [("portrait", "portrait.png"), ("thumbnail", "thumbnail.jpg")]
             if crop is not None:
                 (out / "whole.png").write_bytes(request.inputs["image"].read_bytes())
-                files.append(("whole", "whole.png"))
-            return self._result(data, *files, out=out)
+                kept.append(("whole", "whole.png"))
+            return self._result(data, *kept, out=out)
         assert request.task in {"talking_avatar", "text_to_video"}
         seconds = wav_seconds(request.inputs["audio"])
         width, height = self.frame
