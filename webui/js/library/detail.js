@@ -56,8 +56,8 @@ export class Detail {
   #body = h(
     "div",
     { class: "detail-columns", hidden: true },
-    h("div", { class: "detail-column" }, h("div", { class: "card detail-player" }, this.#frame, this.#progress.element, this.#subtitles, this.#actions), this.#notices, this.#script.element, this.#tried.element),
-    h("div", { class: "detail-column" }, this.#quality.element, this.#files.element, this.#made.element, this.#origin.element),
+    h("div", { class: "detail-column" }, h("div", { class: "card detail-player" }, this.#frame, this.#progress.element, this.#subtitles, this.#actions), this.#notices, this.#script.element, this.#made.element, this.#tried.element),
+    h("div", { class: "detail-column" }, this.#quality.element, this.#files.element, this.#origin.element),
   );
   /** What each part was last built from. @type {Record<string, string>} */
   #built = {};
