@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from backend.engines.base import READY, BaseEngineAdapter, Readiness
 from backend.engines.infinitetalk_home import infinitetalk_readiness
@@ -44,7 +44,8 @@ MOST_CUT = 0.3
 class _Scene:
     """What the worker is shown. `ratio`: width / height of the finished video."""
 
-    portrait: Path
+    role: Literal["portrait", "reference"]
+    shown: Path
     faces: tuple[Mapping[str, float] | None, ...]
     ratio: float
 
@@ -134,14 +135,17 @@ class InfiniteTalkAdapter(BaseEngineAdapter):
         picture = png_size(portrait)
         faces = tuple(speaker["face"] for speaker in settings.get("speakers") or ())
         ratio = RATIOS.get(settings["aspect"])
+        if settings.get("reference_path") is not None:
+            # The worker shows the middle of a video: nothing can be cut before every picture of it.
+            return _Scene("reference", settings["reference_path"], faces, ratio or picture[0] / picture[1])
         if ratio is None:
-            return _Scene(portrait, faces, picture[0] / picture[1])
+            return _Scene("portrait", portrait, faces, picture[0] / picture[1])
         cut = cut_of(picture, ratio, [face for face in faces if face is not None])
         # Beside what the worker writes, not in it.
         shown = settings["work_dir"] / "portrait.png"
         cut_picture(self._ffmpeg, portrait, shown, cut, cancelled=given["cancelled"])
         moved = tuple(None if face is None else cut.face(face, picture) for face in faces)
-        return _Scene(shown, moved, ratio)
+        return _Scene("portrait", shown, moved, ratio)
 
     def _deliver(self, made: Path, ratio: float, given: Mapping[str, Any]) -> None:
         """The video to `output_path`, in its shape. Blocks."""
@@ -166,7 +170,7 @@ def _request(
         job_id=job_id,
         attempt=settings["attempt"],
         task="talking_avatar",
-        inputs={**media_inputs(given), "portrait": scene.portrait},
+        inputs={**media_inputs(given), scene.role: scene.shown},
         params={
             "preset": preset.name,
             "resolution": resolution,

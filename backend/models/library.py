@@ -183,6 +183,8 @@ class AvatarView(WireModel):
     warnings: list[WarningView]
     report: list[PortraitFinding]
     crop: FaceBox | None
+    # Whether it was taken from a video, which InfiniteTalk then moves.
+    video: bool
     image_url: str
     thumbnail_url: str
     original_url: str | None

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterable, Callable
 from pathlib import Path
 
 from backend.models.codes import ErrorCode
-from backend.models.errors import InputError, RequestError
+from backend.models.errors import FieldError, InputError, RequestError
 from backend.models.library import AvatarView
 from backend.models.records import NewAvatar, NewFile
 from backend.models.speakers import FaceBox
@@ -19,10 +19,12 @@ from backend.services.avatar_views import builtin_view, own_view
 from backend.services.catalog import Catalog
 from backend.services.file_keeper import FileKeeper
 from backend.services.portrait_fetch import Fetcher
-from backend.services.portrait_probe import PortraitProbe
+from backend.services.portrait_probe import PortraitProbe, ProbedPortrait
 from backend.storage.store import Store
 from backend.utils.ids import is_id, new_id
-from backend.utils.sniff import sniff_file
+from backend.utils.media.ffmpeg import Ffmpeg
+from backend.utils.media.still import first_picture
+from backend.utils.sniff import Sniffed, sniff_file
 
 
 class AvatarService:
@@ -38,6 +40,7 @@ class AvatarService:
         fetcher: Fetcher,
         uploads_dir: Path,
         max_bytes: int,
+        ffmpeg: Ffmpeg,
     ) -> None:
         self._store = store
         self._catalog = catalog
@@ -46,6 +49,7 @@ class AvatarService:
         self._fetcher = fetcher
         self._uploads_dir = uploads_dir
         self._max_bytes = max_bytes
+        self._ffmpeg = ffmpeg
 
     # -- the library -------------------------------------------------------------------------------
     async def all(self) -> list[AvatarView]:
@@ -62,17 +66,22 @@ class AvatarService:
     async def create(
         self, chunks: AsyncIterable[bytes], *, name: str, crop: FaceBox | None = None
     ) -> AvatarView:
-        """Store an uploaded portrait, or the part of it that `crop` names, with what was found in it."""
+        """Store an uploaded portrait, or the part of it that `crop` names, with what was found in it.
+
+        Of a video the first picture is the portrait, and the video is kept for engines that can move one.
+        """
         avatar_id = new_id("avatar")
         try:
             upload = await self._files.receive(chunks, avatar_id, max_bytes=self._max_bytes)
             sniffed = await asyncio.to_thread(sniff_file, upload)
-            if sniffed is None or sniffed.kind != "image":
+            if sniffed is None or sniffed.kind == "audio":
                 raise InputError(
                     ErrorCode.IMAGE_UNREADABLE,
                     "That file is not a picture that can be read.",
-                    hint="Use a JPEG, PNG, WebP or HEIC picture.",
+                    hint="Use a JPEG, PNG, WebP or HEIC picture, or an MP4, MOV or WebM video.",
                 )
+            if sniffed.kind == "video":
+                return await self._keep_video(avatar_id, upload, sniffed, name, crop)
             return await self._keep(avatar_id, upload, sniffed.extension, sniffed.media_type, name, crop)
         finally:
             await self._files.drop_ticket(avatar_id)
@@ -88,6 +97,21 @@ class AvatarService:
         finally:
             await self._files.drop_ticket(made_id)
 
+    async def _keep_video(
+        self, avatar_id: str, upload: Path, sniffed: Sniffed, name: str, crop: FaceBox | None
+    ) -> AvatarView:
+        if crop is not None:
+            raise RequestError(
+                ErrorCode.VALIDATION_FAILED,
+                "A part can be cut out of a picture, not out of a video.",
+                hint="Leave out crop, or upload a picture.",
+                fields=(FieldError("crop", "is for pictures"),),
+            )
+        still = upload.parent / "still.png"
+        await asyncio.to_thread(first_picture, self._ffmpeg, upload, sniffed, still)
+        found = await self._probe.probe(still, ticket=avatar_id, work_dir=upload.parent)
+        return await self._store_found(avatar_id, found, upload, sniffed.extension, sniffed.media_type, name)
+
     async def _keep(
         self, avatar_id: str, upload: Path, extension: str, media_type: str, name: str, crop: FaceBox | None
     ) -> AvatarView:
@@ -95,6 +119,12 @@ class AvatarService:
         if found.whole is not None:
             # Not the upload: another part is chosen on a picture that every browser can show.
             upload, extension, media_type = found.whole, "png", "image/png"
+        return await self._store_found(avatar_id, found, upload, extension, media_type, name)
+
+    async def _store_found(
+        self, avatar_id: str, found: ProbedPortrait, upload: Path, extension: str, media_type: str, name: str
+    ) -> AvatarView:
+        """`upload` is kept as what the portrait was made of."""
         picture = await self._files.keep_upload(
             found.picture, "avatar", extension="png", media_type="image/png", original_name=name
         )
@@ -104,7 +134,8 @@ class AvatarService:
         source: NewFile = await self._files.keep_upload(
             upload, "avatar", extension=extension, media_type=media_type, original_name=name
         )
-        new = NewAvatar(avatar_id, name, picture, thumbnail, source, profile=found.data)
+        profile = {**found.data, "video": media_type.startswith("video/")}
+        new = NewAvatar(avatar_id, name, picture, thumbnail, source, profile=profile)
         return own_view(await self._store.avatars.create(new))
 
     async def rename(self, avatar_id: str, name: str) -> AvatarView:
@@ -178,6 +209,13 @@ class AvatarService:
             return None
         await asyncio.to_thread(self._local_path, avatar_url)
         return None
+
+    async def video(self, avatar_url: str) -> str | None:
+        """The file id of the video that a portrait of the library was taken from, or None."""
+        if not self.is_stored(avatar_url) or self._catalog.avatar(avatar_url) is not None:
+            return None
+        record = await self._store.avatars.get(avatar_url)
+        return record.source_file_id if record.profile.get("video") else None
 
     async def prepare(
         self, avatar_url: str, *, ticket: str, work_dir: Path, cancelled: Callable[[], bool]

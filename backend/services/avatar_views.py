@@ -35,6 +35,7 @@ def builtin_view(avatar: BuiltinAvatar) -> AvatarView:
         warnings=[],
         report=[],
         crop=None,
+        video=False,
         image_url=f"/api/avatars/{avatar.avatar_id}/image",
         thumbnail_url=f"/api/avatars/{avatar.avatar_id}/thumbnail",
         original_url=None,
@@ -59,6 +60,7 @@ def own_view(record: AvatarRecord) -> AvatarView:
         report=[_finding(WarningView(**warning)) for warning in profile["warnings"]],
         # Not there in portraits of before they could be cut.
         crop=profile.get("crop"),
+        video=bool(profile.get("video")),
         image_url=f"{base}/image",
         thumbnail_url=f"{base}/thumbnail",
         original_url=f"{base}/image?original=true",

@@ -278,6 +278,7 @@ def _wire(
         fetcher=fetcher,
         uploads_dir=settings.uploads_dir,
         max_bytes=settings.max_image_mib << 20,
+        ffmpeg=ffmpeg,
     )
     scripts = wire_scripts(
         settings,

@@ -24,6 +24,7 @@ from backend.services.ladder import request_settings
 from backend.services.script_service import check_script, check_speakable
 from backend.services.script_turns import without_names
 from backend.services.speech_router import SpeechRouter
+from backend.services.stage_io import PORTRAIT_INPUT, REFERENCE_INPUT
 from backend.services.voice_service import VoiceService
 from backend.storage.store import Store
 from backend.utils.file_names import safe_name
@@ -112,7 +113,10 @@ class JobService:
         inputs = await self._voices.inputs_of(request.voice_ids)
         portrait = await self._avatars.check(request.avatar_url)
         if portrait is not None:
-            inputs["portrait"] = portrait
+            inputs[PORTRAIT_INPUT] = portrait
+        video = await self._avatars.video(request.avatar_url)
+        if video is not None:
+            inputs[REFERENCE_INPUT] = video
         job_id = new_id("job")
         body = request.model_dump(mode="json")
         if not request.speakers:

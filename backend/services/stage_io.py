@@ -16,6 +16,9 @@ from backend.services.file_keeper import FileKeeper
 Report = Callable[[float | None, str], None]
 
 SCRIPT_FILE = "script.json"
+# Roles of a job's inputs: a portrait of the library, and the video that it was taken from.
+PORTRAIT_INPUT = "portrait"
+REFERENCE_INPUT = "reference"
 PORTRAIT_FILE = "portrait.png"
 AUDIO_FILE = "audio.wav"
 TIMINGS_FILE = "timings.json"
@@ -25,6 +28,8 @@ SPEECH_REPORT_FILE = "speech_report.json"
 SILENT_FILE = "silent.mp4"
 RESULT_FILE = "video.mp4"
 REPORT_FILE = "report.json"
+# In the detail of `script`: a text that a language model wrote, which the job is to be found by.
+WRITTEN = "written"
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ from backend.services.speech_stage import MANNERS_KEY, SpeechStage, spoken_by
 from backend.services.stage_io import (
     AUDIO_FILE,
     PORTRAIT_FILE,
+    PORTRAIT_INPUT,
+    REFERENCE_INPUT,
     REPORT_FILE,
     RESULT_FILE,
     SILENT_FILE,
@@ -114,6 +116,7 @@ class StageRunner:
                 "checkpoint_dir": await self._checkpoints.open(
                     job_id, adapter.name, retry_of=view.job.retry_of
                 ),
+                "reference_path": self._reference(view),
                 "timings_path": self._path(view, TIMINGS_FILE) if timings else None,
                 "attempt": given.attempt,
                 "work_dir": given.work_dir,
@@ -141,9 +144,18 @@ class StageRunner:
         kept = await self._files.keep(job_id, SILENT_FILE, output_path, meta=told)
         return StageOutput(((SILENT_FILE, kept),))
 
+    def _reference(self, view: JobView) -> Path | None:
+        """The video that the portrait was taken from."""
+        file = view.inputs.get(REFERENCE_INPUT)
+        return self._files.path(file.rel_path) if file is not None and file.deleted_at is None else None
+
     async def _portrait(self, view: JobView, request: JobCreate) -> Path:
         if view.artifact(PORTRAIT_FILE) is not None:
             return self._path(view, PORTRAIT_FILE)
+        held = view.inputs.get(PORTRAIT_INPUT)
+        if held is not None and held.deleted_at is None:
+            # Also of a portrait that was deleted since: its file is kept for the jobs that were promised it.
+            return self._files.path(held.rel_path)
         path, _ = await self._avatars.image(request.avatar_url)
         return path
 

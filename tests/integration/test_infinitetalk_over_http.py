@@ -19,9 +19,9 @@ from backend.services.gpu_fleet import WorkerMaker
 from backend.utils.media.cut import png_size
 from backend.utils.media.probe import probe
 from tests.media_samples import FFMPEG
-from tests.support.studio import Studio, job_body, running_studio
+from tests.support.studio import Studio, job_body, running_studio, video_hops
 from tests.support.twin_gpus import gpu
-from tests.support.twin_worker import TwinWorker
+from tests.support.twin_worker import TwinWorker, write_video
 from tests.support.wan2gp_home import install_environment, lay_weights, tiny_catalogue
 
 CORE = "infinitetalk_core"
@@ -59,26 +59,16 @@ async def studio_with(
         yield studio
 
 
-async def engine_row(studio: Studio, name: str = "infinitetalk") -> dict[str, Any]:
-    answer = await studio.http.get("/api/engines")
-    row: dict[str, Any] = next(one for one in answer.json()["data"] if one["name"] == name)
-    return row
-
-
-def video_hops(view: dict[str, Any]) -> list[tuple[str, str, str | None]]:
-    return [(h["engine"], h["outcome"], h["change"]) for h in view["attempts"] if h["stage"] == "video"]
-
-
 async def test_what_is_missing_is_said_with_the_way_out(tmp_path: Path) -> None:
     models = tiny_catalogue()
     async with running_studio(tmp_path, catalogue=models) as studio:
-        row = await engine_row(studio)
+        row = await studio.engine("infinitetalk")
         assert (row["state"], row["code"]) == ("NOT_INSTALLED", "engine_not_installed")
         assert "install_infinitetalk.sh" in row["fix"]
         assert "install_infinitetalk.bat" in row["fix"]
     engines_dir = install_environment(tmp_path, CORE, ready=False)
     async with running_studio(tmp_path, catalogue=models, engines_dir=engines_dir) as studio:
-        assert "not finished" in (await engine_row(studio))["reason"]
+        assert "not finished" in (await studio.engine("infinitetalk"))["reason"]
 
 
 async def test_an_environment_without_a_gpu_makes_no_films_and_says_so(tmp_path: Path) -> None:
@@ -86,7 +76,7 @@ async def test_an_environment_without_a_gpu_makes_no_films_and_says_so(tmp_path:
     lay_weights(tmp_path, models, *ONE, TEXT)
     engines_dir = install_environment(tmp_path, CORE, device="cpu")
     async with running_studio(tmp_path, catalogue=models, engines_dir=engines_dir) as studio:
-        row = await engine_row(studio)
+        row = await studio.engine("infinitetalk")
         assert (row["state"], row["code"]) == ("NOT_INSTALLED", "gpu_unsupported")
         assert "NVIDIA" in row["fix"]
         view = await studio.wait_for(await studio.submit(wangp_model="Wan t2v 1.3B"))
@@ -95,7 +85,7 @@ async def test_an_environment_without_a_gpu_makes_no_films_and_says_so(tmp_path:
 
 async def test_without_weights_it_is_left_out_of_auto_and_says_what_to_fetch(tmp_path: Path) -> None:
     async with studio_with(tmp_path, "infinitetalk-single", ENCODERS) as studio:
-        row = await engine_row(studio)
+        row = await studio.engine("infinitetalk")
         assert (row["ready"], row["code"]) == (False, "model_missing")
         assert "Models" in row["fix"]
         view = await studio.wait_for(await studio.submit(wangp_model=None))
@@ -108,7 +98,7 @@ async def test_a_job_gets_the_preset_it_named_and_every_part_of_the_task(tmp_pat
     worker = TwinWorker("infinitetalk")
     worker.frame = (640, 640)
     async with studio_with(tmp_path, *ONE, "infinitetalk-lightx2v", worker=worker) as studio:
-        assert (await engine_row(studio))["ready"] is True
+        assert (await studio.engine("infinitetalk"))["ready"] is True
         job_id = await studio.submit(wangp_model=None, preset="turbo", prompt="by the\nsea", seed=5)
         view = await studio.wait_for(job_id)
         assert (view["status"], view["selected_engine"], view["draft"]) == (
@@ -213,6 +203,44 @@ async def test_two_speakers_are_both_inside_the_picture_that_the_worker_is_shown
         assert left["w"] > 0.3
 
 
+async def test_a_video_becomes_a_portrait_that_infinitetalk_moves(tmp_path: Path) -> None:
+    worker = TwinWorker("infinitetalk")
+    worker.frame = (640, 640)
+    write_video(tmp_path / "me.mp4", 0.4, source="testsrc=size=320x240:rate=25")
+    async with studio_with(tmp_path, *ONE, worker=worker) as studio:
+        files = {"image_file": ("me.mp4", (tmp_path / "me.mp4").read_bytes(), "application/octet-stream")}
+        refused = await studio.http.post("/api/avatars", files=files, data={"crop": "0,0,0.5,0.5"})
+        assert (refused.status_code, refused.json()["code"]) == (422, "validation_failed")
+        answer = await studio.http.post("/api/avatars", files=files)
+        assert answer.status_code == 201, answer.text
+        avatar = answer.json()
+        assert avatar["video"] is True
+        picture = await studio.http.get(avatar["image_url"])
+        assert picture.content.startswith(b"\x89PNG")
+        original = await studio.http.get(avatar["original_url"])
+        assert original.content == picture.content, "another part is cut out of the picture"
+
+        worker.gate.clear()
+        job_id = await studio.submit(wangp_model=None, avatar_url=avatar["avatar_id"])
+        await studio.http.delete(f"/api/avatars/{avatar['avatar_id']}")
+        worker.gate.set()
+        view = await studio.wait_for(job_id)
+        (request,) = worker.seen
+        assert (view["status"], view["selected_engine"]) == ("completed", "infinitetalk")
+        assert request.inputs["reference"].suffix == ".mp4"
+
+
+@pytest.mark.parametrize("size", [0.3, 0.9])
+async def test_a_video_that_is_cut_short_is_no_portrait(tmp_path: Path, size: float) -> None:
+    write_video(tmp_path / "me.mp4", 0.4, source="testsrc=size=320x240:rate=25")
+    data = (tmp_path / "me.mp4").read_bytes()
+    async with running_studio(tmp_path) as studio:
+        files = {"image_file": ("me.mp4", data[: int(len(data) * size)], "video/mp4")}
+        answer = await studio.http.post("/api/avatars", files=files)
+        assert (answer.status_code, answer.json()["code"]) == (422, "image_unreadable")
+        assert (await studio.http.get("/api/avatars")).json()["data"][-1]["builtin"] is True
+
+
 async def test_out_of_memory_steps_down_the_plan_and_then_the_picture(tmp_path: Path) -> None:
     worker = TwinWorker("infinitetalk")
     worker.fail_next(*[EngineFailure(ErrorCode.GPU_OOM, "The GPU's memory was not enough.")] * 3)
@@ -271,7 +299,7 @@ async def test_the_estimate_tells_what_each_preset_takes_and_learns_it_by_preset
 async def test_text_to_video_runs_in_its_environment_where_wan2gp_is_not_installed(tmp_path: Path) -> None:
     worker = TwinWorker("infinitetalk")
     async with studio_with(tmp_path, TEXT, worker=worker) as studio:
-        rows = {model["name"]: model for model in (await engine_row(studio, "wan2gp"))["models"]}
+        rows = {model["name"]: model for model in (await studio.engine("wan2gp"))["models"]}
         assert (rows["Wan t2v 1.3B"]["ready"], rows["Wan t2v 14B"]["missing"]) == (
             True,
             ["infinitetalk-t2v-14b"],

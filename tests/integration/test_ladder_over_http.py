@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,7 +12,7 @@ from backend.models.errors import EngineFailure
 from backend.services import failure_desk
 from backend.services.ladder import MAX_RUNGS
 from tests.support.rendering_engine import RungedEngine
-from tests.support.studio import running_studio
+from tests.support.studio import running_studio, video_hops
 from tests.support.twin_speech_engine import TwinSpeechEngine
 from tests.support.twin_worker import write_tone
 
@@ -38,10 +37,6 @@ async def emptied(folder: Path) -> bool:
             return True
         await asyncio.sleep(0.02)
     return False
-
-
-def video_hops(view: dict[str, Any]) -> list[tuple[str, str, str | None]]:
-    return [(h["engine"], h["outcome"], h["change"]) for h in view["attempts"] if h["stage"] == "video"]
 
 
 async def test_each_try_gives_up_one_thing_more_and_says_what(tmp_path: Path) -> None:
@@ -94,7 +89,7 @@ async def test_an_engine_without_steps_is_asked_once_more_and_one_with_too_many_
 
 
 async def test_the_parts_of_a_failed_job_go_to_its_retry_and_with_its_deletion(tmp_path: Path) -> None:
-    fatal = [EngineFailure(ErrorCode.GPU_UNSUPPORTED, "This GPU is too old.") for _ in range(2)]
+    fatal: list[Exception] = [EngineFailure(ErrorCode.GPU_UNSUPPORTED, "This GPU is too old.") for _ in range(2)]
     engine = RungedEngine("gpu_twin", fatal, RUNGS)
     async with running_studio(tmp_path, adapters=[engine]) as studio:
         checkpoints = tmp_path / "data" / "checkpoints"

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,7 +16,7 @@ from backend.models.errors import EngineFailure
 from backend.services import failure_desk
 from backend.services.gpu_fleet import WorkerMaker
 from backend.services.job_preview import PREVIEW_FILE
-from tests.support.studio import Studio, running_studio
+from tests.support.studio import Studio, running_studio, video_hops
 from tests.support.twin_gpus import gpu
 from tests.support.twin_worker import TwinWorker
 from tests.support.wan2gp_home import install_wan2gp, lay_weights, tiny_catalogue
@@ -58,34 +57,24 @@ async def asked(worker: TwinWorker) -> None:
         await asyncio.sleep(0.01)
 
 
-async def engine_row(studio: Studio) -> dict[str, Any]:
-    answer = await studio.http.get("/api/engines")
-    row: dict[str, Any] = next(one for one in answer.json()["data"] if one["name"] == "wan2gp")
-    return row
-
-
-def video_hops(view: dict[str, Any]) -> list[tuple[str, str, str | None]]:
-    return [(h["engine"], h["outcome"], h["change"]) for h in view["attempts"] if h["stage"] == "video"]
-
-
 async def test_what_is_missing_is_said_with_the_way_out(tmp_path: Path) -> None:
     models = tiny_catalogue()
     async with running_studio(tmp_path, catalogue=models) as studio:
-        row = await engine_row(studio)
+        row = await studio.engine("wan2gp")
         assert (row["state"], row["code"]) == ("NOT_INSTALLED", "engine_not_installed")
         assert "install_wan2gp.sh" in row["fix"]
         assert "install_wan2gp.bat" in row["fix"]
     engines_dir = install_wan2gp(tmp_path, ready=False)
     async with running_studio(tmp_path, catalogue=models, engines_dir=engines_dir) as studio:
-        row = await engine_row(studio)
+        row = await studio.engine("wan2gp")
         assert "not finished" in row["reason"]
         (engines_dir / "wan2gp_core" / "wgp.py").unlink()
-        assert "wgp.py" in (await engine_row(studio))["reason"]
+        assert "wgp.py" in (await studio.engine("wan2gp"))["reason"]
 
 
 async def test_without_weights_it_is_not_ready_and_lists_what_each_model_needs(tmp_path: Path) -> None:
     async with studio_with(tmp_path, "wan2gp-core") as studio:
-        row = await engine_row(studio)
+        row = await studio.engine("wan2gp")
         assert (row["ready"], row["code"]) == (False, "model_missing")
         assert "Models" in row["fix"]
         listed = {model["name"]: model for model in row["models"]}
@@ -112,7 +101,7 @@ async def test_without_weights_it_is_not_ready_and_lists_what_each_model_needs(t
 
 async def test_the_licence_is_disclosed_with_what_it_forbids(tmp_path: Path) -> None:
     async with studio_with(tmp_path) as studio:
-        told = (await engine_row(studio))["disclosure"]
+        told = (await studio.engine("wan2gp"))["disclosure"]
         for word in ("Powered by WanGP", "https://github.com/deepbeepmeep/Wan2GP", "Community License 2.0"):
             assert word in told
         assert "consent" in told

@@ -63,6 +63,17 @@ class Studio:
                 assert view["status"] not in TERMINAL, view
                 await asyncio.sleep(0.02)
 
+    async def engine(self, name: str) -> dict[str, Any]:
+        """An engine's row of `GET /api/engines`."""
+        answer = await self.http.get("/api/engines")
+        row: dict[str, Any] = next(one for one in answer.json()["data"] if one["name"] == name)
+        return row
+
+
+def video_hops(view: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Who tried to make the picture of a job, how it went, and what each try gave up."""
+    return [(h["engine"], h["outcome"], h["change"]) for h in view["attempts"] if h["stage"] == "video"]
+
 
 def job_body(**changes: Any) -> dict[str, Any]:
     body: dict[str, Any] = {
