@@ -16,7 +16,7 @@ from installer.engines import ENGINES, INFINITETALK
 from installer.gpus import Gpu
 from installer.steps import steps_of
 from tests.contract.docs_pages import Table, column, page, section, tables, words
-from workers.infinitetalk import config
+from workers.infinitetalk import config, inputs
 from workers.infinitetalk.memory import GIB, HOST_RESERVE_BYTES, Facts, Plan, plan
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,6 +135,23 @@ def test_every_card_gets_the_pytorch_that_is_written() -> None:
         assert (int(major), int(minor)) >= INFINITETALK.min_capability
     assert rows[-1][0].startswith("none")
     assert rows[-1][2].startswith(torch_builds.for_processor("").version)
+
+
+def test_the_parameters_are_those_that_the_worker_reads() -> None:
+    source = (ROOT / "workers" / "infinitetalk" / "inputs.py").read_text(encoding="utf-8")
+    read = set(re.findall(r'params(?:, |\.get\()"(\w+)"', source))
+    table = table_of("## The worker")
+    rows = {words(row[0])[0]: row for row in table[1:]}
+    assert set(rows) == read
+    choices = {
+        "preset": (tuple(config.PRESETS), inputs.DEFAULT_PRESET),
+        "resolution": (tuple(inputs.RESOLUTIONS), "512p"),
+        "aspect": (tuple(inputs.ASPECTS), "1:1"),
+        "cache": (inputs.CACHES, inputs.CACHES[0]),
+    }
+    for name, (values, default) in choices.items():
+        assert tuple(words(rows[name][1])) == values
+        assert words(rows[name][2]) == [default]
 
 
 def test_the_codes_are_codes() -> None:
