@@ -88,3 +88,12 @@ def test_a_failure_that_cannot_go_away_opens_the_circuit_at_once() -> None:
     policy = policy_on(ManualClock())
     policy.failed(open_now=True)
     assert policy.open_for_s() == 300.0
+
+
+def test_whoever_is_forgiven_may_start_at_once_and_begins_to_count_anew() -> None:
+    policy = policy_on(ManualClock())
+    for _ in range(5):
+        policy.failed()
+    assert policy.open_for_s() is not None
+    policy.forgive()
+    assert (policy.open_for_s(), policy.wait_s(), policy.failures_in_a_row) == (None, 0.0, 0)

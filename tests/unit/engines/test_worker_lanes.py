@@ -53,3 +53,16 @@ async def test_both_processes_stop_with_the_service(tmp_path: Path) -> None:
     await lanes.warm()
     await lanes.stop()
     assert (main.stopped, spare.stopped, main.warmed, spare.warmed) == (1, 1, 1, 0)
+
+
+async def test_both_processes_are_forgiven() -> None:
+    class Resting(Busy):
+        forgiven = 0
+
+        def forgive(self) -> None:
+            self.forgiven += 1
+
+    main, spare = Resting("main"), Resting("spare")
+    WorkerLanes(main, spare).forgive()
+    assert (main.forgiven, spare.forgiven) == (1, 1)
+    WorkerLanes(Busy("main"), Busy("spare")).forgive()  # one that cannot rest needs no forgiving
