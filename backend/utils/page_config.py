@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
-from annotated_types import Ge, Le
 from pydantic import SecretStr, ValidationError
 
 from backend.models.settings import Plain, SettingGroup, SettingKind
@@ -109,9 +108,11 @@ def choices_of(setting: PageSetting) -> list[str] | None:
 def bounds_of(setting: PageSetting) -> tuple[float | None, float | None]:
     """Smallest and largest value; None without."""
     limits = Settings.model_fields[setting.field].metadata
-    low = next((limit.ge for limit in limits if isinstance(limit, Ge)), None)
-    high = next((limit.le for limit in limits if isinstance(limit, Le)), None)
-    return (None if low is None else float(str(low)), None if high is None else float(str(high)))
+    low, high = (
+        next((found for limit in limits if (found := getattr(limit, name, None)) is not None), None)
+        for name in ("ge", "le")
+    )
+    return (None if low is None else float(low), None if high is None else float(high))
 
 
 def holds_password(setting: PageSetting, value: Plain) -> bool:
