@@ -26,7 +26,7 @@ from backend.services.job_progress import SPANS, StageProgress
 from backend.services.ladder import ladder_of, request_settings
 from backend.services.quiet import QuietTimes
 from backend.services.speech_router import SpeechRouter
-from backend.services.stage_io import StageInput, StageOutput
+from backend.services.stage_io import WRITTEN, StageInput, StageOutput
 from backend.services.stage_runner import STAGE_MESSAGES, StageRunner, made_by
 from backend.services.voice_service import VoiceService
 from backend.storage.checkpoints import Checkpoints
@@ -169,7 +169,13 @@ class LocalExecutor:
         if stage is StageName.FINISH:
             await self._succeed(fence, view, request, output)
         else:
-            await self._store.complete_stage(fence, stage, artifacts=output.files, percent=SPANS[stage][1])
+            await self._store.complete_stage(
+                fence,
+                stage,
+                artifacts=output.files,
+                percent=SPANS[stage][1],
+                searched=(output.detail or {}).get(WRITTEN, ""),
+            )
 
     async def _dispatch(
         self, stage: StageName, view: JobView, given: StageInput, engine: str | None

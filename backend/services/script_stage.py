@@ -15,7 +15,7 @@ from backend.services.avatar_service import AvatarService
 from backend.services.file_keeper import FileKeeper
 from backend.services.script_endpoints import ScriptModels
 from backend.services.script_writer import Assignment, Desk, ScriptWriter, provenance
-from backend.services.stage_io import PORTRAIT_FILE, SCRIPT_FILE, StageInput, StageOutput
+from backend.services.stage_io import PORTRAIT_FILE, SCRIPT_FILE, WRITTEN, StageInput, StageOutput
 
 # Seeds are non-negative 31 bit numbers; a job without one writes as it comes.
 _NO_SEED = 0
@@ -44,7 +44,9 @@ class ScriptStage:
             files.append((PORTRAIT_FILE, await self._files.keep(job_id, PORTRAIT_FILE, portrait)))
         document = {"mode": given.request.script_mode, **await self._text(given)}
         data = json.dumps(document, ensure_ascii=False, indent=1).encode()
-        return StageOutput(((SCRIPT_FILE, await self._files.keep_bytes(job_id, SCRIPT_FILE, data)), *files))
+        kept = await self._files.keep_bytes(job_id, SCRIPT_FILE, data)
+        is_written = given.request.script_mode == "auto"
+        return StageOutput(((SCRIPT_FILE, kept), *files), {WRITTEN: document["text"]} if is_written else None)
 
     async def _text(self, given: StageInput) -> dict[str, Any]:
         """`text`, and of a written one who wrote it."""

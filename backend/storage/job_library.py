@@ -5,6 +5,8 @@ One transaction for all of a change, so that it is done whole or not at all; its
 
 from __future__ import annotations
 
+import sqlite3
+
 from backend.models.codes import TERMINAL_STATES, ErrorCode, JobState
 from backend.models.errors import FieldError, RequestError
 from backend.models.library_records import JobChange
@@ -48,12 +50,11 @@ class JobLibrary(JobTables):
                 )
             await _check_folder(transaction, change)
             now = self._clock.now_ms()
-            script = job_from_row(row).request.get("script_input", "")
             params = {
                 "job_id": job_id,
                 "priority": change.priority,
                 "title": change.title,
-                "search_text": None if change.title is None else fold(f"{change.title}\n{script}"),
+                "search_text": None if change.title is None else _searched(row, change.title),
                 "starred": change.starred,
                 "moves": change.moves,
                 "folder_id": change.folder_id,
@@ -69,6 +70,12 @@ class JobLibrary(JobTables):
             return job
 
         return await self._db.write(body)
+
+
+def _searched(row: sqlite3.Row, title: str) -> str:
+    """What the job is found by under its new title: all that follows the old one stays."""
+    old, text = fold(row["title"]), str(row["search_text"])
+    return fold(title) + (text[len(old) :] if text.startswith(f"{old}\n") else f"\n{text}")
 
 
 def _check_range(priority: int | None) -> None:

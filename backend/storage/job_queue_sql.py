@@ -195,6 +195,12 @@ UPDATE jobs SET cancel_requested_at = :now, updated_at = :now
 WHERE job_id = :job_id AND state = 'running' AND cancel_requested_at IS NULL RETURNING *
 """
 
+# Once: a stage that is redone adds nothing.
+ADD_SEARCHED = """
+UPDATE jobs SET search_text = search_text || char(10) || :text
+WHERE job_id = :job_id AND NOT instr(search_text, :text)
+"""
+
 SOFT_DELETE = """
 UPDATE jobs SET deleted_at = :now, updated_at = :now, idempotency_key = NULL
 WHERE job_id = :job_id AND deleted_at IS NULL AND state IN ('succeeded','failed','cancelled') RETURNING *

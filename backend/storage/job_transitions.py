@@ -23,6 +23,7 @@ from backend.storage.job_fence import (
 )
 from backend.storage.job_rows import append_event
 from backend.storage.job_tables import JobTables
+from backend.storage.search_text import fold
 
 
 class JobTransitions(JobTables):
@@ -107,17 +108,20 @@ class JobTransitions(JobTables):
         artifacts: Artifacts = (),
         percent: float = 0.0,
         detail: str | None = None,
+        searched: str = "",
     ) -> JobRecord:
         """Complete the running stage together with the rows of its files, which are durable on disk.
 
         Closes an open hop as succeeded. A name that exists already is replaced; the file it had before
-        is left to the collector.
+        is left to the collector. `searched`: a text that the job is found by from now on.
         """
 
         async def body(transaction: Transaction) -> JobRecord:
             now = self._clock.now_ms()
             await check_fence(transaction, fence)
             await finish_stage(transaction, fence, stage, artifacts, detail, now)
+            if searched:
+                await transaction.run(sql.ADD_SEARCHED, {"job_id": fence.job_id, "text": fold(searched)})
             job = await fenced_update(
                 transaction,
                 sql.PROGRESS,

@@ -253,6 +253,8 @@ async def test_a_retry_does_not_write_again_unless_from_the_start(tmp_path: Path
         assert view["status"] == "completed"
         assert len(host.asked) == first
         assert (await the_script(studio, view))["text"] == TEXT
+        found = (await studio.http.get("/api/jobs", params={"q": TEXT[5:25].upper()})).json()
+        assert {job["job_id"] for job in found["data"]} == {job_id, retried}, "found by what is said"
         body = {"from": "start"}
         anew = (await studio.http.post(f"/api/jobs/{job_id}/retry", json=body)).json()["job_id"]
         assert (await studio.wait_for(anew))["status"] == "completed"

@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from backend.models.codes import ErrorCode
+from backend.models.codes import ErrorCode, StageName
 from backend.models.errors import OutOfDate, RequestError, UnknownId
 from backend.models.library_records import NO_FOLDER, JobChange, JobFilter
 from backend.storage import folders
 from backend.storage.store import Store
-from tests.unit.storage.kit import claim, enqueue, event_types, run_to_success
+from tests.unit.storage.kit import claim, enqueue, event_types, fall_back, run_to_success
 
 
 async def ids(store: Store, **only: object) -> list[str]:
@@ -107,3 +107,19 @@ async def test_of_two_saves_of_the_same_revision_one_wins(store: Store) -> None:
     )
     assert sum(isinstance(result, OutOfDate) for result in results) == 1
     assert (await store.drafts.get("studio")).revision == 2
+
+
+async def test_a_written_text_is_found_also_after_the_job_was_renamed_and_repeated(store: Store) -> None:
+    job = await enqueue(store, title="Topic", search_text="Topic\ntea")
+    for _ in range(2):
+        claimed = await claim(store)
+        await store.jobs.begin_stage(claimed.fence, StageName.SCRIPT)
+        await store.jobs.complete_stage(claimed.fence, StageName.SCRIPT, searched="Green LEAVES 茶叶")
+        await fall_back(store, claimed, redo=[StageName.SCRIPT])
+    await store.jobs.change(job.job_id, JobChange(title="Renamed"))
+    for q in ("leaves 茶", "TEA", "renamed"):
+        assert await ids(store, q=q) == [job.job_id], q
+    assert await ids(store, q="Topic") == []
+    row = await store.db.one("SELECT search_text FROM jobs")
+    assert row is not None
+    assert row["search_text"] == "renamed\ntea\ngreen leaves 茶叶"
