@@ -118,10 +118,10 @@ def test_one_video_tells_its_quality_is_renamed_and_used_again(
     page.locator(".lib-link").click()
     page.locator(".detail-quality").get_by_text("Frame rate").wait_for()
     page.locator(".detail-origin").get_by_text("AI-generated").wait_for()
-    shown = "() => document.querySelector('.detail video').textTracks[0].mode"
-    page.wait_for_function(f"({shown})() === 'showing'")
+    shown = "mode => document.querySelector('.detail video').textTracks[0].mode === mode"
+    page.wait_for_function(shown, arg="showing")
     page.locator(".detail-subtitles input").uncheck()
-    page.wait_for_function(f"({shown})() === 'hidden'")
+    page.wait_for_function(shown, arg="hidden")
 
     page.locator("[data-tool=rename]").click()
     page.fill("#ask-name", "Film one, <b>renamed</b>")

@@ -36,6 +36,7 @@ export class VoicePage {
   #listen = null;
   /** @type {HTMLElement|null} */
   #about = null;
+  #consent = h("div", {});
   #busy = false;
   #isNew;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
@@ -99,6 +100,7 @@ export class VoicePage {
     this.#listen?.update(voice);
     if (voice.builtin) return;
     this.#recording.update(voice);
+    fill(this.#consent, consentLine(voice));
     this.#showMatch(voice);
   }
 
@@ -191,7 +193,7 @@ export class VoicePage {
       field("about-name", "clone.name", name),
       h("div", { class: "field-pair" }, field("about-language", "voicepage.language", language), field("about-gender", "voicepage.gender", gender)),
       field("about-note", "voice.note", note),
-      consentLine(voice),
+      this.#consent,
       h("div", { class: "card-actions" }, h("button", { type: "submit", class: "button", t: "voice.save" }), state),
     );
   }
