@@ -133,13 +133,14 @@ export class QueueRow {
 /** Orange: another engine took over; behind it why, and what is different now. @param {Job} job */
 function fallbackChip(job) {
   if (!job.fallback_reason) return null;
-  const failed = job.attempts.filter(hasFailed).at(-1);
+  // The hop that led to the engine that works now, or worked last.
+  const left = job.attempts.filter((attempt) => hasFailed(attempt) && attempt.engine !== job.selected_engine).at(-1);
   const change = job.attempts.findLast((attempt) => attempt.change)?.change;
   return h(
     "details",
     { class: "queue-fallback" },
-    h("summary", { t: ["queue.fallback", { engine: engineTitle(job.selected_engine) }] }, icon("warning")),
-    failed && h("p", { t: causeOf(failed.code ?? "unknown", failed.engine) }),
+    h("summary", { t: job.status === "failed" ? "fallback.all_failed" : ["queue.fallback", { engine: engineTitle(job.selected_engine) }] }, icon("warning")),
+    left && h("p", { t: causeOf(left.code ?? "unknown", left.engine) }),
     h("p", { class: "quiet", lang: "en" }, job.fallback_reason),
     change && h("p", {}, h("span", { t: "attempt.made_with" }), " ", h("span", { lang: "en" }, change)),
   );

@@ -28,7 +28,7 @@ export class Portraits extends HTMLElement {
     type: "file",
     class: "sr-only",
     id: "portrait-file",
-    accept: "image/*,.heic,.heif",
+    accept: "image/*,.heic,.heif,video/mp4,video/quicktime,video/webm",
     tLabel: "portraits.upload",
   });
   #uploading = false;

@@ -64,8 +64,12 @@ function lines(estimate) {
   ];
   return [
     h("ul", { class: "verdict-facts" }, fitsBadge(estimate.fits), ...facts.filter(Boolean).map((fact) => h("li", {}, String(fact)))),
-    ...estimate.reasons.map((reason) => h("p", { class: "verdict-reason" }, icon("warning"), reasonText(reason, estimate.engine))),
-    estimate.missing_models.length > 0 && h("a", { class: "link-button", href: "#/models", t: "verdict.models" }),
+    h(
+      "div",
+      { class: "verdict-reasons" },
+      ...estimate.reasons.map((reason) => h("p", { class: "verdict-reason" }, icon("warning"), reasonText(reason, estimate.engine))),
+      estimate.missing_models.length > 0 && h("a", { class: "link-button", href: "#/models", t: "verdict.models" }),
+    ),
   ];
 }
 
