@@ -18,13 +18,14 @@ from backend.models.records import JobView
 from backend.services.engine_router import AUTO, AUTO_ORDER, DRAFT_ENGINES, EngineRouter
 from backend.services.job_service import JobService
 from backend.services.ladder import request_settings
+from backend.services.stage_io import PORTRAIT_INPUT, REFERENCE_INPUT
 from backend.services.voice_service import VoiceService
 from backend.storage.store import Store
 
 # What somebody means who asks for a final video, in the words of the engine that has presets.
 PRESET_OF: dict[str, Preset] = {"fast": "fast", "best": "quality"}
-# The picture is always an input, and no part of the voice.
-_PORTRAIT_ROLE = "portrait"
+# Inputs that are no part of the voice.
+_PICTURE_ROLES = frozenset({PORTRAIT_INPUT, REFERENCE_INPUT})
 
 
 class JobRepeats:
@@ -114,7 +115,8 @@ class JobRepeats:
 
         At the picture, unless a voice was enrolled or refined anew since: then that is to be heard.
         """
-        spoken_with = {role: file.file_id for role, file in stored.inputs.items() if role != _PORTRAIT_ROLE}
+        held = {role: file.file_id for role, file in stored.inputs.items()}
+        spoken_with = {role: file_id for role, file_id in held.items() if role not in _PICTURE_ROLES}
         try:
             now = await self._voices.inputs_of(request.voice_ids)
         except RequestError as error:
@@ -124,8 +126,8 @@ class JobRepeats:
             return StageName.VIDEO, None
         if now == spoken_with:
             return StageName.VIDEO, None
-        portrait = stored.inputs.get(_PORTRAIT_ROLE)
-        return StageName.SPEECH, {**now, **({_PORTRAIT_ROLE: portrait.file_id} if portrait else {})}
+        pictures = {role: file_id for role, file_id in held.items() if role in _PICTURE_ROLES}
+        return StageName.SPEECH, {**pictures, **now}
 
 
 def _sha256(job_id: str, order: PromoteRequest) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.test_jobs_over_http import MissingEngine, RenderingEngine
+from tests.integration.test_library_over_http import png
 from tests.integration.test_voices_over_http import clone, until_match
 from tests.support.studio import Studio, running_studio
 
@@ -69,7 +70,12 @@ async def test_a_voice_that_was_enrolled_anew_since_is_heard_in_the_final_video(
     async with running_studio(tmp_path, adapters=[RenderingEngine("my_engine")]) as studio:
         voice_id = (await clone(studio, tmp_path))["voice_id"]
         await until_match(studio, voice_id, "refined")
-        draft = await studio.submit(preferred_engine="draft", voice_id=voice_id)
+        portrait = await studio.http.post(
+            "/api/avatars", files={"image_file": ("me.png", png(), "image/png")}
+        )
+        draft = await studio.submit(
+            preferred_engine="draft", voice_id=voice_id, avatar_url=portrait.json()["avatar_id"]
+        )
         await studio.wait_for(draft)
         spoken = [task.task for task in studio.speech.seen].count("speech")
         same = (await promote(studio, draft, engine="my_engine")).json()["job_id"]
