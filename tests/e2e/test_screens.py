@@ -30,8 +30,10 @@ WIDTHS = (320, 390, 640)
 TOO_WIDE = """() => {
   const room = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth <= room) return [];
-  return [...document.querySelectorAll("#screen *")]
-    .filter((e) => e.getBoundingClientRect().right > room + 1).slice(0, 5).map((e) => e.outerHTML.slice(0, 120));
+  const scrolls = (e) => e && (getComputedStyle(e).overflowX !== "visible" || scrolls(e.parentElement));
+  const wide = [...document.querySelectorAll("#screen *")].filter((e) => e.getBoundingClientRect().right > room + 1);
+  const guilty = wide.filter((e) => getComputedStyle(e).position === "absolute" || !scrolls(e));
+  return (guilty.length ? guilty : wide).slice(0, 5).map((e) => e.outerHTML.slice(0, 120));
 }"""
 WITHOUT_TEXT = """() => [...document.querySelectorAll("[data-i18n]")]
   .filter((e) => !e.textContent).map((e) => e.dataset.i18n)"""
