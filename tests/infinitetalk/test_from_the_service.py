@@ -1,4 +1,4 @@
-"""The service's adapter with the real worker process and a tiny random model: a job in, a video in its shape out."""
+"""The service's adapters with the real worker process and a tiny random model: a job in, a video in its shape out."""
 
 from __future__ import annotations
 
@@ -12,18 +12,26 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from backend.engines.base import BaseEngineAdapter
+from backend.engines.diffusers_text import DiffusersText
 from backend.engines.infinitetalk_adapter import InfiniteTalkAdapter
+from backend.engines.wan2gp_adapter import Wan2GPAdapter
+from backend.engines.wan2gp_models import load_wan2gp_models
+from backend.engines.worker_port import EngineWorker
 from backend.engines.worker_types import WorkerLimits
 from backend.models.errors import JobCancelled
 from backend.utils.media.ffmpeg import Ffmpeg
 from backend.utils.media.probe import probe
 from installer.state import InstallState, write_state
-from tests.fixtures.workers.harness import make_spec, supervised
+from tests.fixtures.workers.harness import ROOT, make_spec, supervised
+from tests.infinitetalk import test_text_to_video
 from tests.infinitetalk.tiny_worker import FFMPEG, make_portrait, make_speech
 
 # Importing torch on a busy machine takes its time, and it says nothing meanwhile.
 START_S = 240.0
 TOOL = Ffmpeg(Path(FFMPEG), 1)
+# The fixture with tiny networks of the text models.
+studio = test_text_to_video.studio
 
 
 def installed(folder: Path) -> Path:
@@ -51,7 +59,7 @@ class Desk:
         self.attempt = 0
 
     def ask(
-        self, adapter: InfiniteTalkAdapter, *, cancel: Callable[[], bool] = lambda: False, **settings: Any
+        self, adapter: BaseEngineAdapter, *, cancel: Callable[[], bool] = lambda: False, **settings: Any
     ) -> Any:
         self.attempt += 1
         work_dir = self.folder / f"attempt-{self.attempt}"
@@ -89,14 +97,38 @@ class Desk:
         )
 
 
-def drive(folder: Path, models_dir: Path, work: Callable[[InfiniteTalkAdapter], Any]) -> None:
+def films(worker: EngineWorker, folder: Path) -> BaseEngineAdapter:
+    return InfiniteTalkAdapter(
+        worker, core_dir=installed(folder), has_weights=lambda _entry: True, ffmpeg=TOOL
+    )
+
+
+def scenes(worker: EngineWorker, folder: Path) -> BaseEngineAdapter:
+    """Wan2GP's adapter on a computer where only InfiniteTalk's environment is."""
+    return Wan2GPAdapter(
+        worker,
+        core_dir=folder / "wan2gp_core",
+        models=load_wan2gp_models(ROOT / "assets"),
+        has_weights=lambda _entry: False,
+        largest_gpu_mib=lambda: None,
+        text=DiffusersText(worker, core_dir=installed(folder), has_weights=lambda _entry: True),
+    )
+
+
+def drive(
+    folder: Path,
+    models_dir: Path,
+    work: Callable[[BaseEngineAdapter], Any],
+    adapter: Callable[[EngineWorker, Path], BaseEngineAdapter] = films,
+    **options: str,
+) -> None:
     """Run `work` with the adapter over a worker process as the service starts it, on the processor."""
     spec = replace(
         make_spec(folder),
         name="infinitetalk",
         handler="workers.infinitetalk.handler",
         models_dir=models_dir,
-        options={"ffmpeg": FFMPEG, "device": "cpu"},
+        options={"ffmpeg": FFMPEG, "device": "cpu", **options},
         start_timeout_s=START_S,
         env={"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
         limits=WorkerLimits(),
@@ -104,10 +136,7 @@ def drive(folder: Path, models_dir: Path, work: Callable[[InfiniteTalkAdapter], 
 
     async def run() -> None:
         async with supervised(spec) as worker:
-            adapter = InfiniteTalkAdapter(
-                worker, core_dir=installed(folder), has_weights=lambda _entry: True, ffmpeg=TOOL
-            )
-            await work(adapter)
+            await work(adapter(worker, folder))
 
     asyncio.run(run())
 
@@ -117,7 +146,7 @@ def test_a_job_becomes_a_video_in_the_shape_and_with_the_preset_that_were_asked_
 ) -> None:
     desk = Desk(tmp_path)
 
-    async def work(adapter: InfiniteTalkAdapter) -> None:
+    async def work(adapter: BaseEngineAdapter) -> None:
         await desk.ask(adapter)
 
     drive(tmp_path, models_dir, work)
@@ -139,7 +168,7 @@ def test_a_cancelled_job_is_gone_on_with_at_the_window_that_was_not_finished(
     # Twelve windows: the cancel comes after the first and has the time of many to arrive.
     desk = Desk(tmp_path, seconds=2.0)
 
-    async def work(adapter: InfiniteTalkAdapter) -> None:
+    async def work(adapter: BaseEngineAdapter) -> None:
         with pytest.raises(JobCancelled):
             await desk.ask(adapter, cancel=lambda: any(said.endswith("is done") for said in desk.told))
         assert not desk.output.exists()
@@ -162,7 +191,7 @@ def test_a_video_of_the_person_is_what_speaks(tmp_path: Path, models_dir: Path) 
         timeout=60,
     )
 
-    async def work(adapter: InfiniteTalkAdapter) -> None:
+    async def work(adapter: BaseEngineAdapter) -> None:
         await desk.ask(adapter, reference_path=video)
 
     drive(tmp_path, models_dir, work)
@@ -183,7 +212,7 @@ def test_two_speakers_are_drawn_where_they_sit(tmp_path: Path, models_dir: Path)
         },
     )
 
-    async def work(adapter: InfiniteTalkAdapter) -> None:
+    async def work(adapter: BaseEngineAdapter) -> None:
         await desk.ask(adapter, aspect="1:1", speakers=speakers, preset="balanced")
 
     drive(tmp_path, models_dir, work)
@@ -191,3 +220,18 @@ def test_two_speakers_are_drawn_where_they_sit(tmp_path: Path, models_dir: Path)
     video = probe(TOOL, desk.output).video
     assert video is not None
     assert (video.width, video.height, video.frames) == (16, 16, 15)
+
+
+def test_a_text_model_of_wan2gp_runs_in_its_environment(tmp_path: Path, studio: Path) -> None:
+    desk = Desk(tmp_path)
+
+    async def work(adapter: BaseEngineAdapter) -> None:
+        await desk.ask(adapter, aspect="1:1", wangp_model="Wan t2v 1.3B")
+
+    drive(tmp_path, studio / "models", work, scenes, assets_dir=str(studio / "assets"))
+    made = probe(TOOL, desk.output).video
+    assert made is not None
+    assert (made.width, made.height, made.fps) == (32, 32, 16.0)
+    assert made.duration_s == pytest.approx(0.6, abs=1 / 16)
+    assert desk.ran["model"] == "Wan t2v 1.3B (diffusers)"
+    assert "diffusers" in desk.ran["made_by"]
