@@ -1,7 +1,8 @@
 """Reads a log from its end, block by block, and takes its lines apart. Service process; blocks, so ask it on a thread.
 
 What is read is what `logger.py` writes: a line begins at the margin with its time, and what follows indented
-(a traceback) belongs to it.
+(a traceback) belongs to it. On Windows a log that is being read cannot be rotated; the logger then goes on with the
+same file and tries again with its next line (not tested there).
 """
 
 from __future__ import annotations
