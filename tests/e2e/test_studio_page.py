@@ -128,6 +128,35 @@ def test_the_queue_is_ordered_and_emptied_from_any_screen(
     assert complaints == []
 
 
+# What moved while the progress was shown, and every value it had. The end has another look than the progress.
+WATCH_SHIFTS = """() => {
+  window.shifted = 0;
+  window.seen = new Set();
+  const bar = () => document.querySelector(".job-panel .progress:not([hidden]) [role=progressbar]");
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) if (bar()) window.shifted += entry.value;
+  }).observe({ type: "layout-shift" });
+  const note = () => bar() && window.seen.add(bar().ariaValueNow);
+  new MutationObserver(note).observe(document.body, { subtree: true, attributes: true, childList: true });
+}"""
+# A hundredth of the window: what nobody sees. A line more or less is several times that.
+MOST_SHIFT = 0.01
+
+
+def test_nothing_moves_while_the_progress_does(open_page: OpenPage, complaints: Complaints) -> None:
+    page = open_page()
+    page.fill("#script", " ".join(f"This is sentence number {n}." for n in range(1, 7)))
+    page.locator(".sentence").nth(5).wait_for()
+    is_saved(page)
+    page.click("#generate")
+    page.wait_for_function("() => Number(document.querySelector('[role=progressbar]')?.ariaValueNow) > 0")
+    page.evaluate(WATCH_SHIFTS)
+    page.wait_for_selector("aio-stage [data-status=completed]")
+    assert page.evaluate("window.seen.size") > 2, "the percentage did not move"
+    assert page.evaluate("window.shifted") < MOST_SHIFT
+    assert complaints == []
+
+
 def test_a_chosen_theme_is_kept(open_page: OpenPage, complaints: Complaints) -> None:
     page = open_page(color_scheme="dark")
     root = page.locator("html")
