@@ -170,6 +170,7 @@
  * @property {string} thumbnail_url
  * @property {string|null} [created_at]
  * @property {{code: string, message: string, fix: string}[]} [report]
+ * @property {boolean} [video]  taken from a video, which InfiniteTalk moves itself
  * @property {string|null} [original_url]  the picture as it was uploaded, where it was kept
  * @property {{x: number, y: number, w: number, h: number}|null} [crop]  of the picture that was uploaded
  *

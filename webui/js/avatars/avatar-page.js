@@ -91,7 +91,7 @@ export class AvatarPage {
     fill(
       this.#actions,
       h("button", { type: "button", class: "button button-primary", t: "voicepage.use", onclick: () => this.#use() }, icon("studio")),
-      avatar.original_url && h("button", { type: "button", class: "button", t: "avatarpage.crop_again", onclick: () => this.#cut(avatar.crop ?? null) }, icon("crop")),
+      canCut(avatar) && h("button", { type: "button", class: "button", t: "avatarpage.crop_again", onclick: () => this.#cut(avatar.crop ?? null) }, icon("crop")),
       !avatar.builtin && h("button", { type: "button", class: "button button-quiet", t: "job.delete", onclick: () => void this.#remove(avatar) }, icon("trash")),
     );
     if (first && !avatar.builtin) fill(this.#about, this.#aboutForm(avatar));
@@ -114,11 +114,12 @@ export class AvatarPage {
     fill(
       this.#findings,
       h("h3", { id: "found-title", t: "avatarpage.found" }),
+      avatar.video && h("p", { class: "quiet", t: "avatarpage.video_note" }),
       report.length > 0
         ? h("ul", { class: "findings" }, ...report.map((found) => this.#finding(found, avatar)))
         : h("p", { class: "finding-ok", t: "avatarpage.clean" }, icon("check")),
       h("dl", { class: "facts" }, ...source),
-      avatar.original_url && avatar.faces.some((face) => face.h < SMALL_IN_PICTURE) && this.#faceCut(avatar),
+      canCut(avatar) && avatar.faces.some((face) => face.h < SMALL_IN_PICTURE) && this.#faceCut(avatar),
     );
   }
 
@@ -218,3 +219,6 @@ export class AvatarPage {
     }
   }
 }
+
+/** A part can be cut out of a picture that was kept, not out of a video. @param {Avatar} avatar */
+const canCut = (avatar) => Boolean(avatar.original_url) && !avatar.video;

@@ -26,7 +26,7 @@ export class NewAvatar {
   #busy = false;
   #done;
   #cropper = new Cropper();
-  #input = h("input", { type: "file", id: "new-avatar-file", class: "sr-only", accept: "image/*,.heic,.heif" });
+  #input = h("input", { type: "file", id: "new-avatar-file", class: "sr-only", accept: "image/*,.heic,.heif,video/mp4,video/quicktime,video/webm" });
   #drop = h("label", { class: "drop avatar-drop", for: "new-avatar-file" }, this.#input, icon("upload"), h("span", { t: "avatarpage.drop" }));
   #picture = h("div", { class: "avatar-picture" }, this.#drop);
   #name = h("input", { type: "text", id: "new-avatar-name", class: "input", maxlength: 100, autocomplete: "off" });
@@ -71,14 +71,14 @@ export class NewAvatar {
     this.#name.value = file.name.replace(/\.[^.]+$/, "").slice(0, 100);
     this.#address = URL.createObjectURL(file);
     const mine = this.#address;
-    const shown = await this.#cropper.show(mine);
+    const isVideo = file.type.startsWith("video/");
+    const shown = !isVideo && (await this.#cropper.show(mine));
     if (mine !== this.#address) return;
     this.#isShown = shown;
     fill(
       this.#picture,
-      shown
-        ? this.#cropper.element
-        : h("div", { class: "notice notice-draft" }, icon("info"), h("div", { class: "notice-body" }, h("p", { class: "notice-title" }, file.name), h("p", { t: "avatarpage.not_shown" }))),
+      isVideo && h("video", { class: "avatar-video", src: mine, controls: true, muted: true, playsinline: true, preload: "metadata", tLabel: "avatarpage.video" }),
+      shown ? this.#cropper.element : note(file.name, isVideo ? "avatarpage.video_note" : "avatarpage.not_shown"),
       this.#drop,
     );
     bindText(/** @type {Element} */ (this.#drop.querySelector("span")), "avatarpage.other");
@@ -126,3 +126,7 @@ export class NewAvatar {
     }
   }
 }
+
+/** @param {string} title @param {string} key */
+const note = (title, key) =>
+  h("div", { class: "notice notice-draft" }, icon("info"), h("div", { class: "notice-body" }, h("p", { class: "notice-title" }, title), h("p", { t: key })));
