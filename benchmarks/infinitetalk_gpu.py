@@ -79,7 +79,7 @@ def stream(model: Model, device: torch.device) -> None:
     """Blocks come from the host's memory while the one before computes, by the engine's own code."""
     model.to("cpu")
     release(device)
-    place(model, SimpleNamespace(placement="streamed"), device)
+    place(model, "streamed", device)
 
 
 def layerwise_fp8(model: Model, device: torch.device) -> None:

@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks import infinitetalk_gpu as benchmark
 from benchmarks.infinitetalk_flops import pass_flops
 from benchmarks.infinitetalk_models import TINY, pass_inputs, random_transformer
+from tests.infinitetalk.tiny import tiny_inputs, tiny_model
 from workers.infinitetalk.config import ModelConfig
 
 CPU = torch.device("cpu")
@@ -90,3 +91,12 @@ def test_targets_are_judged_by_what_was_measured():
         "streamed at 480p, GiB": True,
         "streamed at 480p, times resident": False,
     }
+
+
+def test_streaming_in_the_benchmark_is_the_engines() -> None:
+    model = tiny_model()
+    with torch.no_grad():
+        expected = tiny_model()(**tiny_inputs())
+        benchmark.stream(model, CPU)
+        assert any(hasattr(module, "_diffusers_hook") for module in model.modules())
+        assert torch.equal(model(**tiny_inputs()), expected)
