@@ -142,8 +142,8 @@ class QueueMachine(RuleBasedStateMachine):
         try:
             changed = self.do(self.verbs.change(job.job_id, JobChange(priority=priority)))
         except RequestError as error:
-            assert error.code is ErrorCode.VALIDATION_FAILED
-            assert job.is_terminal
+            assert error.code is (ErrorCode.GONE if job.deleted else ErrorCode.VALIDATION_FAILED)
+            assert job.deleted or job.is_terminal
             return
         assert changed.priority == priority
         job.priority = priority
