@@ -1,6 +1,7 @@
 """Who may use which GPU: one task and one loaded engine at a time on each. Runs in the service process.
 
-A lane is a GPU with the workers that may live on it, one for each engine. Who leases a lane has the GPU alone: the
+A lane is a GPU with the workers that may live on it, one for each engine; where several GPUs share one video, it is
+a group of equal GPUs, and engines that cannot share see the first. Who leases a lane has its GPUs alone: the
 worker of another engine there is ended first, and its memory is waited for by measurement. Without a GPU there is one
 lane, so that two engines do not share what may be one card that nobody could look at.
 """
@@ -31,9 +32,11 @@ WITHOUT_PROCESS = frozenset({"stopped", "unavailable"})
 
 @dataclass
 class Lane:
-    """One GPU, or the one lane of a machine without. `ran`: engine and model of the last task."""
+    """One GPU, or the one lane of a machine without. `ran`: engine and model of the last task. `partners`: more GPUs
+    like it that work on the same task."""
 
     gpu: GpuFacts | None
+    partners: tuple[GpuFacts, ...] = ()
     workers: dict[str, EngineWorker] = field(default_factory=dict)
     is_taken: bool = False
     ran: tuple[str, str | None] = ("", None)
@@ -80,10 +83,11 @@ class _Ticket:
 class GpuLanes:
     """All lanes. Tasks are served in the order in which they came, each with the best lane that is free."""
 
-    def __init__(self, pool: GpuPool, gpus: Sequence[GpuFacts], clock: Clock) -> None:
+    def __init__(self, pool: GpuPool, gpus: Sequence[GpuFacts], clock: Clock, *, per_lane: int = 1) -> None:
+        """`per_lane`: how many equal GPUs make a lane, where there are as many."""
         self._pool = pool
         self._clock = clock
-        self._lanes = tuple(Lane(gpu) for gpu in gpus) or (Lane(None),)
+        self._lanes = _grouped(gpus, per_lane) or (Lane(None),)
         self._waiting: list[_Ticket] = []
 
     @property
@@ -94,6 +98,10 @@ class GpuLanes:
         """Let an engine work on every lane; `make` gives the worker of a GPU, not started."""
         for lane in self._lanes:
             lane.workers[engine] = make(lane.gpu)
+
+    def partners(self, gpu: GpuFacts) -> tuple[GpuFacts, ...]:
+        """The GPUs that share a task with this one, the first of its lane."""
+        return next((lane.partners for lane in self._lanes if lane.gpu == gpu), ())
 
     async def look(self) -> dict[str, GpuFacts]:
         """The GPUs as they are now, by their uuid."""
@@ -211,10 +219,26 @@ class GpuLanes:
         return free
 
     async def _free_mib(self, lane: Lane) -> int | None:
+        """Of a group, what the fullest of its GPUs has."""
         if lane.gpu is None:
             return None
-        now = (await self.look()).get(lane.gpu.uuid)
-        return now.free_mib if now is not None else None
+        found = await self.look()
+        now = [found.get(gpu.uuid) for gpu in (lane.gpu, *lane.partners)]
+        return min(
+            (gpu.free_mib for gpu in now if gpu is not None and gpu.free_mib is not None), default=None
+        )
+
+
+def _grouped(gpus: Sequence[GpuFacts], per_lane: int) -> tuple[Lane, ...]:
+    """Lanes of `per_lane` GPUs of the same name and memory, in the order of their first ones; what is left over of a
+    kind makes a smaller lane."""
+    kinds: dict[tuple[str, int | None], list[GpuFacts]] = {}
+    for gpu in gpus:
+        kinds.setdefault((gpu.name, gpu.total_mib), []).append(gpu)
+    groups = [same[at : at + per_lane] for same in kinds.values() for at in range(0, len(same), per_lane)]
+    return tuple(
+        Lane(group[0], tuple(group[1:])) for group in sorted(groups, key=lambda group: gpus.index(group[0]))
+    )
 
 
 def _merit(lane: Lane, wanted: Wanted) -> tuple[bool, bool, bool, bool, int]:

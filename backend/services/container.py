@@ -132,7 +132,7 @@ async def running_services(
         gpus = GpuPool(
             gpu_driver or NvidiaDriver(), visible=process_environment().get("CUDA_VISIBLE_DEVICES")
         )
-        lanes = GpuLanes(gpus, await gpus.gpus(), clock)
+        lanes = GpuLanes(gpus, await gpus.gpus(), clock, per_lane=settings.gpus_per_video)
         given = {name: worker for name, worker in (workers or {}).items() if not callable(worker)}
         team = worker_team(given, settings, ffmpeg=binary, clock=clock, notes=notes) | gpu_team(
             workers or {}, settings, lanes, engines_dir=engines_dir, ffmpeg=binary, clock=clock, notes=notes

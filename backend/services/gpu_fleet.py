@@ -46,6 +46,8 @@ class GpuEngine:
     limits: WorkerLimits = field(default_factory=WorkerLimits)
     # Whether its folder holds the engine's own code, which the worker runs.
     has_code: bool = False
+    # Whether one worker of it can use several GPUs for one video (GPUS_PER_VIDEO).
+    shares_gpus: bool = False
 
 
 GPU_ENGINES = (
@@ -55,8 +57,15 @@ GPU_ENGINES = (
     GpuEngine("wan2gp", "Wan2GP", WAN2GP_CORE, 180.0, 20, limits=LOADING_LIMITS, has_code=True),
     # Nothing in it is known to grow; it is replaced all the same, so that what is not known does no harm. Rarely: the
     # next job would read its weights again.
-    GpuEngine("infinitetalk", "InfiniteTalk", INFINITETALK_CORE, 180.0, 50, limits=LOADING_LIMITS),
+    GpuEngine(
+        "infinitetalk", "InfiniteTalk", INFINITETALK_CORE, 180.0, 50, limits=LOADING_LIMITS, shares_gpus=True
+    ),
 )
+
+
+def _alone(_gpu: GpuFacts) -> tuple[GpuFacts, ...]:
+    """No GPU shares its work with another."""
+    return ()
 
 
 def gpu_team(
@@ -78,7 +87,16 @@ def gpu_team(
         if own is not None and not callable(own):
             team[engine.name] = own
             continue
-        make = own or partial(gpu_worker, engine, core_dir, settings, ffmpeg=ffmpeg, clock=clock, notes=notes)
+        make = own or partial(
+            gpu_worker,
+            engine,
+            core_dir,
+            settings,
+            ffmpeg=ffmpeg,
+            clock=clock,
+            notes=notes,
+            partners=lanes.partners if engine.shares_gpus else _alone,
+        )
         usable = partial(usable_gpus, core_dir)
         team[engine.name] = GpuWorkers(engine.name, lanes, make, clock=clock, usable=usable)
     return team
@@ -102,8 +120,10 @@ def gpu_worker(
     ffmpeg: Path,
     clock: Clock,
     notes: WorkerObserver,
+    partners: Callable[[GpuFacts], Sequence[GpuFacts]] = _alone,
 ) -> WorkerSupervisor:
-    """A worker in an environment of its own below `core_dir`; nobody asks it before that is there."""
+    """A worker in an environment of its own below `core_dir`; nobody asks it before that is there. It sees its GPU and
+    the `partners` of that."""
     extra = {
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # the numbers of nvidia-smi
         "HF_HUB_OFFLINE": "1",  # weights come from the model service, never by the way
@@ -112,7 +132,7 @@ def gpu_worker(
         "PYTHONUTF8": "1",
     }
     if gpu is not None:
-        extra["CUDA_VISIBLE_DEVICES"] = str(gpu.index)
+        extra["CUDA_VISIBLE_DEVICES"] = ",".join(str(one.index) for one in (gpu, *partners(gpu)))
     spec = WorkerSpec(
         name=engine.name,
         title=engine.title,

@@ -77,6 +77,9 @@ class Settings(BaseSettings):
         le=16,
         description="Jobs that run at the same time; 0: as many as there are GPUs, at least one",
     )
+    gpus_per_video: int = Field(
+        1, ge=1, le=8, description="Equal GPUs that share each InfiniteTalk video; 1: a video each"
+    )
     queue_limit: int = Field(1000, ge=1, le=100_000, description="Jobs that may wait; more are refused")
     cpu_threads: int = Field(0, ge=0, le=256, description="Threads per CPU engine; 0 chooses by the machine")
     max_script_chars: int = Field(20_000, ge=1, le=100_000, description="Longest script accepted")

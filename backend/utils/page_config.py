@@ -51,6 +51,7 @@ PAGE_SETTINGS: tuple[PageSetting, ...] = (
     PageSetting("KEEP_JOBS", "int", "keeping"),
     PageSetting("DISK_BUDGET_GB", "number", "keeping"),
     PageSetting("JOB_CONCURRENCY", "int", "work", needs_restart=True),
+    PageSetting("GPUS_PER_VIDEO", "int", "work", needs_restart=True),
     PageSetting("CPU_THREADS", "int", "work", needs_restart=True),
     PageSetting("WORKER_IDLE_UNLOAD_S", "int", "work", needs_restart=True),
     PageSetting("JOB_DEADLINE_S", "int", "work", needs_restart=True),

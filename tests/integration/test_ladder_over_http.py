@@ -89,7 +89,9 @@ async def test_an_engine_without_steps_is_asked_once_more_and_one_with_too_many_
 
 
 async def test_the_parts_of_a_failed_job_go_to_its_retry_and_with_its_deletion(tmp_path: Path) -> None:
-    fatal: list[Exception] = [EngineFailure(ErrorCode.GPU_UNSUPPORTED, "This GPU is too old.") for _ in range(2)]
+    fatal: list[Exception] = [
+        EngineFailure(ErrorCode.GPU_UNSUPPORTED, "This GPU is too old.") for _ in range(2)
+    ]
     engine = RungedEngine("gpu_twin", fatal, RUNGS)
     async with running_studio(tmp_path, adapters=[engine]) as studio:
         checkpoints = tmp_path / "data" / "checkpoints"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from backend.engines.gpu_lanes import GpuLanes
 from backend.engines.gpu_pool import GpuFacts, GpuPool
 from backend.engines.gpu_workers import GpuWorkers
 from backend.engines.process_tree import ProcessIdentity
+from backend.engines.supervisor import WorkerSupervisor
 from backend.engines.worker_types import WorkerSpec
 from backend.services.engine_wiring import REMEMBERED_S, remembered
 from backend.services.gpu_fleet import GPU_ENGINES, gpu_team, gpu_worker, processes, usable_gpus
@@ -118,6 +120,37 @@ def test_an_engine_has_a_process_for_each_card_and_a_twin_stays_itself(tmp_path:
     assert isinstance(team["wan2gp"], GpuWorkers)
     assert isinstance(team["infinitetalk"], GpuWorkers)
     assert len(processes(team)) == 1 + 2 * len(CARDS)
+
+
+@pytest.mark.parametrize(
+    ("per_lane", "engine", "visible"),
+    [
+        (1, "infinitetalk", ["0", "1", "2", "3"]),
+        (2, "infinitetalk", ["0,2", "1", "3"]),
+        (2, "wan2gp", ["0", "1", "3"]),
+        (8, "infinitetalk", ["0,2,3", "1"]),
+    ],
+)
+def test_equal_cards_share_a_video_where_the_engine_can(
+    tmp_path: Path, per_lane: int, engine: str, visible: list[str]
+) -> None:
+    cards = [replace(gpu(index), name=name) for index, name in enumerate("ABAA")]
+    lanes = GpuLanes(GpuPool(TwinDriver(cards)), cards, SystemClock(), per_lane=per_lane)
+    team = gpu_team(
+        {},
+        settings_in(tmp_path),
+        lanes,
+        engines_dir=tmp_path,
+        ffmpeg=tmp_path / "ffmpeg",
+        clock=SystemClock(),
+        notes=Notes(),
+    )
+    found = [
+        worker._spec.extra_env["CUDA_VISIBLE_DEVICES"]
+        for worker in processes({engine: team[engine]})
+        if isinstance(worker, WorkerSupervisor)
+    ]
+    assert found == visible
 
 
 def test_weights_are_looked_for_once_in_a_moment_and_anew_after_it() -> None:
