@@ -13,7 +13,7 @@ TITLES: dict[ErrorCode, tuple[str, str]] = {
     ErrorCode.FORBIDDEN_ORIGIN: ("Refused: foreign page", "已拒绝：来自其他网站的请求"),
     ErrorCode.JOB_NOT_FOUND: ("No such job", "任务不存在"),
     ErrorCode.VOICE_NOT_FOUND: ("No such voice", "声音不存在"),
-    ErrorCode.AVATAR_NOT_FOUND: ("No such avatar", "肖像不存在"),
+    ErrorCode.AVATAR_NOT_FOUND: ("No such avatar", "人像不存在"),
     ErrorCode.MODEL_NOT_FOUND: ("No such model", "模型不存在"),
     ErrorCode.NOT_READY: ("Not ready", "尚未就绪"),
     ErrorCode.GONE: ("Deleted", "已删除"),

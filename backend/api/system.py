@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from backend.api.deps import ServicesDep
 from backend.api.errors import BODY_STATUSES, problems
@@ -29,8 +29,13 @@ async def list_engines(services: ServicesDep) -> EngineList:
 
 
 @router.get("/system")
-async def get_system(services: ServicesDep) -> SystemView:
-    return await services.system.view()
+async def get_system(services: ServicesDep, request: Request) -> SystemView:
+    view = await services.system.view()
+    # People want to know where their files lie; programs get no path of this computer in any answer. Browsers say so
+    # themselves, and no script can.
+    if request.headers.get("sec-fetch-site") == "same-origin":
+        return view
+    return view.model_copy(update={"data": view.data.model_copy(update={"path": None})})
 
 
 @router.post("/system/first-run", responses=problems(statuses=BODY_STATUSES))

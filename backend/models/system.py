@@ -20,9 +20,9 @@ class CpuView(WireModel):
 
 
 class DataView(WireModel):
-    """Where the data lies, and what its disk has left."""
+    """Where the data lies, and what its disk has left. `path`: only for the page of this service."""
 
-    path: str
+    path: str | None
     free_bytes: int
     total_bytes: int
 

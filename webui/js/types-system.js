@@ -80,7 +80,7 @@
  * @property {WorkerState[]} workers
  * @property {{total_bytes: number, free_bytes: number}|null} [memory]
  * @property {{count: number, load_percent: number|null}|null} [cpu]
- * @property {{path: string, free_bytes: number, total_bytes: number}|null} [data]
+ * @property {{path: string|null, free_bytes: number, total_bytes: number}|null} [data]
  *
  * @typedef {object} Webhook
  * @property {string} hook_id

@@ -216,7 +216,7 @@
  * @property {string} version
  * @property {Limits} [limits]
  * @property {Queue} queue
- * @property {{path: string, free_bytes: number}} [data]
+ * @property {{path: string|null, free_bytes: number}} [data]
  * @property {boolean} [first_run]
  */
 

@@ -36,14 +36,6 @@ export const getJobRequest = (id) => request(`${jobPath(id)}/request`);
 /** @param {string} id @returns {Promise<import("../types-library.js").QualityReport>} */
 export const getJobReport = (id) => request(`${jobPath(id)}/report`);
 
-/**
- * Make a draft again as a final video.
- * @param {string} id
- * @param {{quality: "fast"|"best", engine?: string}} how
- * @returns {Promise<{job_id: string}>}
- */
-export const promoteJob = (id, how) => request(`${jobPath(id)}/promote`, { method: "POST", json: how });
-
 /** @returns {Promise<{data: Folder[]}>} */
 export const listFolders = () => request("/api/folders");
 

@@ -15,6 +15,7 @@ import { jobNotices } from "../ui/job-notices.js";
 import { statusBadge } from "../ui/job-panel.js";
 import { JobProgress } from "../ui/job-progress.js";
 import { asProblem, problemBox } from "../ui/problem.js";
+import { finalEngines, isPromotable } from "../ui/promote.js";
 import { shapeFrame } from "../ui/stage-preview.js";
 import { askName } from "./ask-name.js";
 import { attemptList } from "./attempts.js";
@@ -182,10 +183,11 @@ export class Detail {
   #buttons(job, done) {
     const button = (/** @type {string} */ key, /** @type {Parameters<typeof icon>[0]} */ mark, /** @type {() => void} */ work, look = "") =>
       h("button", { type: "button", class: `button ${look}`, t: key, onclick: work }, icon(mark));
-    const canPromote = done && job.draft;
+    // What the dialog would refuse is not what the page puts forward.
+    const mayPromote = isPromotable(job) && finalEngines().length > 0;
     return [
-      done && h("a", { class: `button ${canPromote ? "" : "button-primary"}`, href: job.artifacts.video, download: `${job.job_id}.mp4`, t: "result.download" }, icon("download")),
-      canPromote && button("lib.promote", "spark", () => openPromote(job), "button-primary"),
+      done && h("a", { class: `button ${mayPromote ? "" : "button-primary"}`, href: job.artifacts.video, download: `${job.job_id}.mp4`, t: "result.download" }, icon("download")),
+      isPromotable(job) && button("lib.promote", "spark", () => openPromote(job), mayPromote ? "button-primary" : ""),
       isFinished(job) && !done && button("job.retry", "retry", () => void this.#try(() => this.#retry()), "button-primary"),
       button("lib.reuse", "reuse", () => void this.#try(() => reuseSettings(job))),
       done && button("lib.compare_with", "compare", () => pickJob(job, (other) => go(`#/library/compare/${job.job_id}/${other}`))),

@@ -1,13 +1,14 @@
 /**
  * Making a draft final: fast or best, on an engine of the graphics card. Says beforehand when none is ready.
  */
-import { promoteJob } from "../api/library.js";
+import { promoteJob } from "../api/endpoints.js";
 import { fill, freshId, h } from "../lib/dom.js";
 import { go } from "../shell/router.js";
-import { engineTitle, library } from "../state/library.js";
+import { engineTitle } from "../state/library.js";
 import { jobs } from "../state/jobs.js";
 import { icon } from "../ui/icons.js";
 import { asProblem, problemBox } from "../ui/problem.js";
+import { finalEngines } from "../ui/promote.js";
 
 /** @typedef {import("../types.js").Job} Job */
 
@@ -19,7 +20,7 @@ const QUALITIES = [
 
 /** @param {Job} job */
 export function openPromote(job) {
-  const ready = library.engines.filter((engine) => engine.kind === "gpu" && engine.ready);
+  const ready = finalEngines();
   let quality = /** @type {"fast"|"best"} */ ("best");
   let busy = false;
   const problem = h("div", {});

@@ -104,7 +104,7 @@ export default class StartScreen extends HTMLElement {
       const free = number(Math.round((data.free_bytes / GB) * 10) / 10);
       fill(
         this.#place,
-        h("p", { class: "start-path" }, h("code", {}, data.path)),
+        data.path && h("p", { class: "start-path" }, h("code", {}, data.path)),
         h("p", { class: `badge ${isScarce ? "badge-fallback" : "badge-ok"}`, t: ["start.free", { n: free }] }, icon(isScarce ? "warning" : "check")),
         h("p", { class: "quiet", t: isScarce ? "start.folder_scarce" : "start.folder_hint" }),
       );

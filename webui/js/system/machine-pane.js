@@ -100,7 +100,7 @@ export class MachinePane extends Pane {
       ["system.platform", machine.platform],
       ["system.uptime", duration(machine.uptime_seconds)],
     ];
-    if (machine.data) facts.push(["system.data", machine.data.path]);
+    if (machine.data?.path) facts.push(["system.data", machine.data.path]);
     fill(this.#facts, ...facts.flatMap(([key, value]) => [h("dt", { t: key }), h("dd", {}, value)]));
   }
 }
