@@ -100,11 +100,12 @@ def strip(studio: Studio, job: dict[str, Any], scratch: Path) -> None:
 
 
 def screenshot(browser: Browser, studio: Studio, language: str, job: dict[str, Any], scratch: Path) -> None:
+    studio.forget_draft()
     context = browser.new_context(
         locale=language, viewport=VIEWPORT, color_scheme="light", reduced_motion="reduce"
     )
     page = context.new_page()
-    page.goto(f"{studio.url}/#job={job['job_id']}")
+    page.goto(f"{studio.url}/#/")
     page.wait_for_selector("aio-voices .voice-row input:checked", state="attached")
     card = page.locator(f'aio-history [data-job="{job["job_id"]}"]')
     card.wait_for()
@@ -112,6 +113,7 @@ def screenshot(browser: Browser, studio: Studio, language: str, job: dict[str, A
     page.wait_for_selector("aio-stage [data-status=completed]")
     page.fill("#script", SCRIPTS[language][1])
     page.wait_for_timeout(1500)
+    page.locator("#script").blur()
     page.evaluate("scrollTo(0, 0)")
     shot = scratch / "page.png"
     page.screenshot(path=str(shot))
