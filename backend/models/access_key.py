@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from backend.models.job import WireModel
-from backend.models.json_values import check_text
+from backend.models.json_values import check_name
 
 MAX_KEY_NAME_CHARS = 100
 
@@ -15,15 +15,7 @@ MAX_KEY_NAME_CHARS = 100
 class KeyCreate(WireModel):
     """Body of `POST /api/keys`."""
 
-    name: Annotated[str, Field(min_length=1, max_length=MAX_KEY_NAME_CHARS)]
-
-    @field_validator("name")
-    @classmethod
-    def _can_be_read(cls, value: str) -> str:
-        name = " ".join(check_text(value).split())
-        if not name or not name.isprintable():
-            raise ValueError("the name holds nothing that can be seen, or a control character")
-        return name
+    name: Annotated[str, Field(min_length=1, max_length=MAX_KEY_NAME_CHARS), AfterValidator(check_name)]
 
 
 class KeyView(WireModel):

@@ -16,6 +16,14 @@ def check_text(value: str) -> str:
     return value
 
 
+def check_name(value: str) -> str:
+    """A name that people see, on one line. Raises ValueError where there is nothing to see, or a control character."""
+    name = " ".join(check_text(value).split())
+    if not name or not name.isprintable():
+        raise ValueError("the name holds nothing that can be seen, or a control character")
+    return name
+
+
 def check_json(value: Any, *, what: str) -> Any:
     """`value`. Raises ValueError for deep nesting, NaN, infinity and broken Unicode, calling it `what`."""
     waiting = [(value, 0)]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from backend.models.codes import ErrorCode
 from backend.models.job import WireModel
-from backend.models.json_values import check_text
+from backend.models.json_values import check_name
 from backend.models.speakers import FaceBox
 from backend.models.system import CpuView, DataView, MemoryView
 
@@ -194,15 +194,7 @@ class AvatarView(WireModel):
 class AvatarPatch(WireModel):
     """Body of `PATCH /api/avatars/{id}`."""
 
-    name: Annotated[str, Field(min_length=1, max_length=MAX_VOICE_NAME_CHARS)]
-
-    @field_validator("name")
-    @classmethod
-    def _can_be_read(cls, value: str) -> str:
-        name = " ".join(check_text(value).split())
-        if not name or not name.isprintable():
-            raise ValueError("the name holds nothing that can be seen, or a control character")
-        return name
+    name: Annotated[str, Field(min_length=1, max_length=MAX_VOICE_NAME_CHARS), AfterValidator(check_name)]
 
 
 class AvatarList(WireModel):
