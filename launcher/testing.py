@@ -109,7 +109,6 @@ def run_checks(options: TestOptions, runner: Runner, console: Console, root: Pat
     cache = os.environ.get(MODELS_CACHE_VARIABLE) or str(root / MODELS_CACHE)
     env = child_environment({MODELS_CACHE_VARIABLE: cache})
     failed = []
-    (root / LAST_FAILED).unlink(missing_ok=True)
     if not has_engine_tests(options) and not options.pytest_arguments:
         console.warn(
             "the tests of the InfiniteTalk engine are left out: they need Python 3.11 and a full run"
@@ -118,8 +117,10 @@ def run_checks(options: TestOptions, runner: Runner, console: Console, root: Pat
         console.doing(check.name)
         started = time.monotonic()
         python = python_of(test_environment(root, check.environment or options.environment).folder)
+        if "pytest" in check.arguments:
+            (root / LAST_FAILED).unlink(missing_ok=True)
         status = runner.handover([str(python), *check.arguments], cwd=root, env=env)
-        if check.name == "pytest" and status == PYTEST_FAILED and (unsteady := _few_failures(root)):
+        if "pytest" in check.arguments and status == PYTEST_FAILED and (unsteady := _few_failures(root)):
             # Alone and one after the other: a defect fails again, a test that only lost a race is named.
             console.warn("once more, one at a time: " + ", ".join(unsteady))
             again = ("-n", "0", "--last-failed", "--last-failed-no-failures", "none")

@@ -156,7 +156,8 @@ def test_a_job_becomes_a_video_in_the_shape_and_with_the_preset_that_were_asked_
     assert (video.width, video.height, video.frames) == (28, 16, 15)
     assert desk.ran["model"] == "turbo"
     assert desk.ran["parts_reused"] == 0
-    assert any("Window 3 of 3" in message for message in desk.told)
+    # Not each of them: what comes faster than anybody reads is left out.
+    assert any("of 3" in message and message.startswith("Window") for message in desk.told), desk.told
     with Image.open(tmp_path / "attempt-1" / "portrait.png") as shown:
         assert shown.size == (90, 51), "the whole width, and as much of the height as belongs to it"
     assert (tmp_path / "attempt-1" / "infinitetalk" / "preview.jpg").is_file(), "where the page looks for it"
@@ -168,9 +169,12 @@ def test_a_cancelled_job_is_gone_on_with_at_the_window_that_was_not_finished(
     # Twelve windows: the cancel comes after the first and has the time of many to arrive.
     desk = Desk(tmp_path, seconds=2.0)
 
+    def first_is_kept() -> bool:
+        return any(desk.kept.rglob("window-000000.json"))
+
     async def work(adapter: BaseEngineAdapter) -> None:
         with pytest.raises(JobCancelled):
-            await desk.ask(adapter, cancel=lambda: any(said.endswith("is done") for said in desk.told))
+            await desk.ask(adapter, cancel=first_is_kept)
         assert not desk.output.exists()
         await desk.ask(adapter)
 
