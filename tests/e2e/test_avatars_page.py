@@ -1,4 +1,4 @@
-"""Portraits as a person keeps them: added with a cut made by the keyboard, cut again, renamed, used, deleted."""
+"""Portraits as a person keeps them: added with a crop made by the keyboard, cropped again, renamed, used, deleted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.e2e.test_conversation_page import two_people
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
-def test_a_picture_is_cut_added_cut_again_renamed_used_and_deleted(
+def test_a_picture_is_cropped_added_cropped_again_renamed_used_and_deleted(
     open_page: OpenPage, studio: Studio, complaints: Complaints, tmp_path: Path
 ) -> None:
     page = open_page()
@@ -26,6 +26,14 @@ def test_a_picture_is_cut_added_cut_again_renamed_used_and_deleted(
         page.keyboard.press("Shift+ArrowLeft")
     page.locator(".crop-size", has_text="512 × 512").wait_for()
     page.fill("#new-avatar-name", "Left one")
+    # Another picture takes its place; the name that was typed stays.
+    page.set_input_files("#new-avatar-file", two_people(tmp_path))
+    page.wait_for_function("() => document.querySelector('.crop-size')?.textContent.includes('1024')")
+    assert page.input_value("#new-avatar-name") == "Left one"
+    page.locator(".crop-se").focus()
+    for _ in range(5):
+        page.keyboard.press("Shift+ArrowLeft")
+    page.locator(".crop-size", has_text="512 × 512").wait_for()
     page.get_by_role("button", name="Add avatar").click()
 
     page.locator(".avatar-detail h2", has_text="Left one").wait_for()
@@ -34,7 +42,7 @@ def test_a_picture_is_cut_added_cut_again_renamed_used_and_deleted(
     assert (first["width"], len(first["faces"])) == (512, 1)
     page.locator(".mark-point").first.wait_for()
 
-    page.get_by_role("button", name="Cut again").click()
+    page.get_by_role("button", name="Crop again").click()
     page.locator("dialog .crop-size", has_text="512 × 512").wait_for()
     page.get_by_role("button", name="Whole picture").click()
     page.locator("dialog button[type=submit]").click()

@@ -75,13 +75,27 @@ def test_a_voice_is_recorded_enrolled_shown_and_used(
     assert voice["report"]["speech_s"] >= 2.8
     assert voice["consent"]["given"] is True
     page.locator(".voice-recording .wave-canvas").wait_for()
-    page.locator(".voice-recording").get_by_text("Above noise").wait_for()
+    page.locator(".voice-recording").get_by_text("Signal to noise").wait_for()
     page.locator(".consent-line", has_text="confirmed on").wait_for()
     page.get_by_role("button", name="Use in the Studio").click()
     page.wait_for_function(
         "id => document.querySelector('aio-voices .voice-row input:checked')?.value === id", arg=voice_id
     )
     studio.delete(f"/api/voices/{voice_id}")
+    assert complaints == []
+
+
+def test_a_recording_that_is_left_for_a_file_has_stopped(
+    listening_page: Page, complaints: Complaints
+) -> None:
+    page = listening_page
+    page.get_by_role("button", name="Start recording").click()
+    page.wait_for_function("() => document.querySelector('.record-time').textContent !== '0:00'")
+    page.locator(".segment", has_text="Choose a file").click()
+    page.locator(".segment", has_text="Record here").click()
+    page.get_by_role("button", name="Start recording").wait_for()
+    assert page.get_by_role("button", name="Stop").count() == 0
+    assert page.locator(".record-time").inner_text() == "0:00"
     assert complaints == []
 
 

@@ -82,6 +82,6 @@ def test_without_a_language_model_the_writer_says_how_to_get_one(
     models = page.locator("aio-models-screen")
     models.locator("[data-model=script-qwen]").wait_for()
     text = models.inner_text()
-    for word in ("Apache-2.0", "not here", "Writes scripts.", "Download"):
+    for word in ("Apache-2.0", "not downloaded", "Writes scripts.", "Download"):
         assert word in text
     assert complaints == []

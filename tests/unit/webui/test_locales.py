@@ -120,6 +120,14 @@ _KEY = re.compile(r"""["'`]([a-z_]+\.[a-z_A-Z0-9]+)["'`]""")
 _COMPUTED_KEY = re.compile(r"`([a-z_]+\.(?:[a-z]+_)*)\$\{")
 
 
+# "{n} video" beside "{n} videos": said of one, where the language has a form for it (webui/js/lib/i18n.js).
+ONE = "_one"
+
+
+def _forms_for_one() -> set[str]:
+    return {key for key in ENGLISH if key.endswith(ONE) and "{n}" in ENGLISH.get(key.removesuffix(ONE), "")}
+
+
 def _placeholders(text: str) -> list[str]:
     return sorted(re.findall(r"\{(\w+)\}", text))
 
@@ -152,6 +160,21 @@ def test_no_text_is_empty(name: str) -> None:
 def test_translations_use_the_same_placeholders() -> None:
     differing = [key for key in ENGLISH if _placeholders(ENGLISH[key]) != _placeholders(CHINESE[key])]
     assert not differing
+
+
+def test_a_form_for_one_is_english_alone() -> None:
+    for key in _forms_for_one():
+        many = key.removesuffix(ONE)
+        assert ENGLISH[key] != ENGLISH[many]
+        # Chinese has one form.
+        assert CHINESE[key] == CHINESE[many]
+
+
+def test_english_has_a_form_for_one_wherever_things_are_counted() -> None:
+    counted = {key for key, text in ENGLISH.items() if re.search(r"\{n\} (?:more )?[a-z]+s\b", text)}
+    # A unit, the number of a face, and a warning that comes only with two or more.
+    never_one = {"lib.milliseconds", "avatarpage.face_of", "portrait_warning.several_faces"}
+    assert not {key for key in counted - never_one if key + ONE not in ENGLISH}
 
 
 def test_every_key_that_the_page_uses_exists() -> None:
@@ -197,7 +220,7 @@ def test_the_warnings_about_portraits_are_those_that_the_worker_gives() -> None:
 
 
 def test_no_text_is_left_over() -> None:
-    assert not ENGLISH.keys() - _written_keys() - _computed_keys()
+    assert not ENGLISH.keys() - _written_keys() - _computed_keys() - _forms_for_one()
 
 
 def test_chinese_is_translated() -> None:

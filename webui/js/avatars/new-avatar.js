@@ -24,12 +24,14 @@ export class NewAvatar {
   /** Whether this browser can show it, so that it can be cut here. */
   #isShown = false;
   #busy = false;
+  /** Whether the name was typed, and not taken from a file. */
+  #named = false;
   #done;
   #cropper = new Cropper();
   #input = h("input", { type: "file", id: "new-avatar-file", class: "sr-only", accept: "image/*,.heic,.heif,video/mp4,video/quicktime,video/webm" });
   #drop = h("label", { class: "drop avatar-drop", for: "new-avatar-file" }, this.#input, icon("upload"), h("span", { t: "avatarpage.drop" }));
   #picture = h("div", { class: "avatar-picture" }, this.#drop);
-  #name = h("input", { type: "text", id: "new-avatar-name", class: "input", maxlength: 100, autocomplete: "off" });
+  #name = h("input", { type: "text", id: "new-avatar-name", class: "input", maxlength: 100, autocomplete: "off", oninput: () => (this.#named = this.#name.value.trim() !== "") });
   #why = h("p", { class: "quiet", id: "new-avatar-why" });
   #problem = h("div", {});
   #submit = h("button", { type: "submit", class: "button button-primary", "aria-describedby": "new-avatar-why" });
@@ -68,7 +70,7 @@ export class NewAvatar {
     this.close();
     fill(this.#problem);
     this.#file = file;
-    this.#name.value = file.name.replace(/\.[^.]+$/, "").slice(0, 100);
+    if (!this.#named) this.#name.value = file.name.replace(/\.[^.]+$/, "").slice(0, 100);
     this.#address = URL.createObjectURL(file);
     const mine = this.#address;
     const isVideo = file.type.startsWith("video/");

@@ -3,18 +3,29 @@
  */
 import { locale, t } from "./i18n.js";
 
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
 /**
- * Seconds as "8 s" or "2 min 5 s".
+ * Seconds as a key and its values, in the two largest units: "8 s", "2 min 5 s", "2 min", "3 h 10 min", "1 d 4 h".
  * @param {number} seconds
+ * @returns {[string, import("./i18n.js").Params]}
  */
-export function duration(seconds) {
+export function durationText(seconds) {
   const whole = Math.max(1, Math.round(seconds));
-  if (whole < 60) return t("time.seconds", { s: whole });
-  return t("time.minutes", { m: Math.floor(whole / 60), s: whole % 60 });
+  const [d, h, m, s] = [Math.floor(whole / DAY), Math.floor((whole % DAY) / HOUR), Math.floor((whole % HOUR) / MINUTE), whole % MINUTE];
+  if (d) return h ? ["time.days_hours", { d, h }] : ["time.days", { d }];
+  if (h) return m ? ["time.hours_minutes", { h, m }] : ["time.hours", { h }];
+  if (m) return s ? ["time.minutes", { m, s }] : ["time.minutes_only", { m }];
+  return ["time.seconds", { s }];
 }
 
+/** @param {number} seconds */
+export const duration = (seconds) => t(...durationText(seconds));
+
 /** Steps of "… ago", largest first, in seconds. @type {[Intl.RelativeTimeFormatUnit, number][]} */
-const STEPS = [["day", 86_400], ["hour", 3600], ["minute", 60]];
+const STEPS = [["day", DAY], ["hour", HOUR], ["minute", MINUTE]];
 
 /**
  * "3 minutes ago"; older than a week as a date.
@@ -24,7 +35,7 @@ export function ago(iso) {
   const then = new Date(iso);
   const seconds = (Date.now() - then.getTime()) / 1000;
   if (!Number.isFinite(seconds)) return "";
-  if (seconds > 7 * 86_400) return new Intl.DateTimeFormat(locale(), { dateStyle: "medium" }).format(then);
+  if (seconds > 7 * DAY) return new Intl.DateTimeFormat(locale(), { dateStyle: "medium" }).format(then);
   const relative = new Intl.RelativeTimeFormat(locale(), { numeric: "auto" });
   for (const [unit, size] of STEPS) {
     if (seconds >= size) return relative.format(-Math.floor(seconds / size), unit);

@@ -1,5 +1,6 @@
 /**
- * Two languages, one table each (`/static/locales/*.json`, flat keys, `{name}` placeholders).
+ * Two languages, one table each (`/static/locales/*.json`, flat keys, `{name}` placeholders). Where `{n}` counts
+ * things, `<key>_one` is what is said of one.
  *
  * Elements carry their key in `data-i18n` (text) or `data-i18n-<attribute>` and are translated in
  * place, so that a switch keeps focus, playback and half-typed text.
@@ -19,6 +20,7 @@ const ATTRIBUTES = ["aria-label", "placeholder", "title", "alt", "label"];
 let current = "en";
 /** @type {Record<string, string>} */
 let table = {};
+let plurals = new Intl.PluralRules(current);
 
 /** @returns {Locale} */
 export const locale = () => current;
@@ -50,6 +52,7 @@ export async function useLocale(next, { remember = false } = {}) {
   if (!answer.ok) throw new Error(`locale ${next}: HTTP ${answer.status}`);
   table = await answer.json();
   current = next;
+  plurals = new Intl.PluralRules(next);
   document.documentElement.lang = next;
   if (remember) writePref("lang", next);
   translate(document.documentElement);
@@ -59,13 +62,19 @@ export async function useLocale(next, { remember = false } = {}) {
 /** @param {string} key */
 export const hasText = (key) => Object.hasOwn(table, key);
 
+/** The text of a key, in its form for one where it has that and `n` asks for it. @param {string} key @param {Params} params */
+function textOf(key, params) {
+  const one = table[`${key}_one`];
+  return one !== undefined && "n" in params && plurals.select(Number(params.n)) === "one" ? one : table[key];
+}
+
 /**
  * @param {string} key
  * @param {Params} [params]
  * @returns {string}
  */
 export function t(key, params = {}) {
-  const text = table[key];
+  const text = textOf(key, params);
   if (text === undefined) {
     console.error(`missing text: ${key}`);
     return key;

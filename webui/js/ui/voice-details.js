@@ -33,6 +33,8 @@ class VoiceDetails {
   #problem = h("div", {});
   #name = h("input", { type: "text", id: "details-name", class: "input", maxlength: 100, autocomplete: "off" });
   #note = h("textarea", { id: "details-note", class: "input", rows: 2, maxlength: 500 });
+  /** What the body shows: it is built anew only when that changes, as its players may be playing. */
+  #built = "";
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #timer;
 
@@ -105,6 +107,9 @@ class VoiceDetails {
       }),
       match?.reason && h("p", { lang: "en" }, match.reason),
     );
+    const key = JSON.stringify([report, engines, sample, reference, consent?.given, document.documentElement.lang]);
+    if (key === this.#built) return;
+    this.#built = key;
     fill(
       this.#body,
       voiceReport(report ?? {}),

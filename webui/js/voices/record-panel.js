@@ -76,10 +76,12 @@ export class RecordPanel {
     bindText(this.#text, { zh: "voicepage.read_zh", en: "voicepage.read_en", ja: "voicepage.read_ja" }[language] ?? "voicepage.read_zh");
   }
 
-  /** Give the microphone back. */
+  /** Give the microphone back; what was being recorded is forgotten. */
   close() {
-    this.#recorder?.cancel();
-    this.#recorder = null;
+    if (!this.#recorder) return;
+    this.#recorder.cancel();
+    this.#time.textContent = clock(0);
+    this.#idle();
   }
 
   #idle() {
