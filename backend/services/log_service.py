@@ -26,6 +26,10 @@ MAX_LINES = 500
 # A request reads so much at most, some tens of milliseconds; a filter that finds nothing asks for the next page.
 MAX_SCAN_BYTES = 4 << 20
 MAX_MESSAGE_CHARS = 4000
+# So much of a line is cleaned. Cleaning makes most lines shorter, so more than what is shown; a line may have 256 KiB.
+MAX_CLEANED_CHARS = 4 * MAX_MESSAGE_CHARS
+# No key or password has more characters.
+_LONGEST_WORD = 1000
 _TRACEBACK = "Traceback (most recent call last)"
 # Two readings at a time: more would only fight for the disk.
 _READERS = 2
@@ -132,9 +136,18 @@ def _line(entry: LogEntry, redactor: Redactor) -> LogLine:
         at=entry.at,
         level=_level(entry.level),
         source=entry.source,
-        message=redactor.clean(_told(entry))[:MAX_MESSAGE_CHARS],
+        message=redactor.clean(_beginning(_told(entry)))[:MAX_MESSAGE_CHARS],
         job_id=entry.job_id,
     )
+
+
+def _beginning(text: str) -> str:
+    """What of a long line is cleaned, without its last word: half a secret would not be known for one."""
+    if len(text) <= MAX_CLEANED_CHARS:
+        return text
+    head = text[:MAX_CLEANED_CHARS]
+    end = head.rfind(" ", MAX_CLEANED_CHARS - _LONGEST_WORD)
+    return head if end < 0 else head[:end]
 
 
 def _told(entry: LogEntry) -> str:

@@ -7,14 +7,23 @@ and the support bundle.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 HIDDEN = "***"
 # Shorter ones would take ordinary words out of every line; two Chinese characters are a name.
 _MIN_SECRET_CHARS = 4
 _MIN_FOREIGN_CHARS = 2
-_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+
+
+def _without_query(address: re.Match[str]) -> str:
+    return f"{address[1]}?{HIDDEN}" if address[2] else address[0]
+
+
+# Anybody may have written a line, so each takes time in proportion to its length: none may begin at every place of a
+# run of characters and read to the end of that run each time. What begins with a run looks back first, what may go on
+# for long always matches, and what needs a mark at its end cannot read past the next beginning.
+_PATTERNS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     # Our own keys, Hugging Face's, OpenAI's, webhook secrets, GitHub's.
     (re.compile(r"\b(aio_|hf_|sk-|whsec_|ghp_|github_pat_)[A-Za-z0-9_\-+/=]{8,}"), rf"\1{HIDDEN}"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=\-]{6,}"), rf"\1 {HIDDEN}"),
@@ -26,11 +35,11 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
         rf"\1{HIDDEN}",
     ),
     # user:password@ of an address.
-    (re.compile(r"(?i)\b([a-z][a-z0-9+.\-]*://)[^\s/@]+@"), rf"\1{HIDDEN}@"),
+    (re.compile(r"://[^\s/@]+@"), f"://{HIDDEN}@"),
     # What follows the question mark of an address is signed, or private, more often than not.
-    (re.compile(r"(?i)\b(https?://[^\s?\"']+)\?[^\s\"']+"), rf"\1?{HIDDEN}"),
+    (re.compile(r"(?i)\b(https?://[^\s?\"']+)(\?[^\s\"']+)?"), _without_query),
     # Somebody's address.
-    (re.compile(r"\b[\w.+-]+@[\w-]+\.[\w.-]+\b"), HIDDEN),
+    (re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]+\b"), HIDDEN),
     # Homes of other people and systems, as Windows, macOS and Linux name them.
     (re.compile(r"(?i)\b([a-z]:[\\/]+users[\\/]+)[^\\/\s\"':]+"), "~"),
     (re.compile(r"(?<![\w.])/(?:home|Users)/[^/\s\"':]+"), "~"),

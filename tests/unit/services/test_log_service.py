@@ -104,6 +104,42 @@ async def test_secrets_and_folders_are_taken_out_and_a_traceback_is_told_by_its_
         assert len(told.data) == found, wanted
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("junk", ["a.", "a-", "a@", "[::1]", "x", "word "])
+async def test_of_a_long_line_only_the_beginning_is_cleaned_and_it_is_clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, junk: str
+) -> None:
+    cleaned: list[int] = []
+    clean = Redactor.clean
+
+    def noted(self: Redactor, text: str) -> str:
+        cleaned.append(len(text))
+        return clean(self, text)
+
+    monkeypatch.setattr(Redactor, "clean", noted)
+    text = f"hunter2 http://me:pass@10.0.0.1 {junk * 30_000} hunter2"
+    write(tmp_path / "app.log", *((n, "INFO", text) for n in range(20)))
+    page = await service(tmp_path).page(LogFilter(), limit=20, cursor=None)
+    assert len(cleaned) == len(page.data) == 20
+    assert max(cleaned) <= log_service.MAX_CLEANED_CHARS
+    for line in page.data:
+        assert line.message.startswith("*** http://***@10.0.0.1 ")
+        assert len(line.message) == log_service.MAX_MESSAGE_CHARS
+
+
+async def test_a_secret_that_lies_across_the_cut_is_not_told_in_half(tmp_path: Path) -> None:
+    # Addresses grow short, so what stands at the cut comes into what is shown.
+    padding = "https://a.example/?" + "x" * 500
+    words = ""
+    while len(words) + len(padding) < log_service.MAX_CLEANED_CHARS - 4:
+        words += padding + " "
+    words += "y" * (log_service.MAX_CLEANED_CHARS - len(words) - 4)
+    write(tmp_path / "app.log", (1, "INFO", f"{words[:-1]} hunter2 and more"))
+    page = await service(tmp_path).page(LogFilter(), limit=1, cursor=None)
+    assert len(page.data[0].message) < log_service.MAX_MESSAGE_CHARS
+    assert "hunt" not in page.data[0].message
+
+
 @pytest.mark.parametrize("cursor", ["x", "!!!!", "e30x", "WzFd", "eyJhcHAiOiAxfQ", "eyJldmlsIjogWzEsIDJdfQ"])
 async def test_a_cursor_of_somebody_elses_making_is_refused(tmp_path: Path, cursor: str) -> None:
     with pytest.raises(RequestError) as caught:

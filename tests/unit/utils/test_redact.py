@@ -23,7 +23,15 @@ PLAIN = Redactor(folders={})
         ("password=hunter2;", "password=***;"),
         ("proxy http://me:hunter2@10.0.0.1:3128 refused", "proxy http://***@10.0.0.1:3128 refused"),
         ("GET https://cdn.example/f.bin?X-Sign=abc&e=1 403", "GET https://cdn.example/f.bin?*** 403"),
+        ("proxy a.b-c://me:hunter2@10.0.0.1", "proxy a.b-c://***@10.0.0.1"),
+        ("git+https://" + "x" * 300 + "@10.0.0.1/a", "git+https://***@10.0.0.1/a"),
+        (
+            "GET https://a.example/x?k=1 and https://b.example/y 200",
+            "GET https://a.example/x?*** and https://b.example/y 200",
+        ),
         ("mail to someone@example.org now", "mail to *** now"),
+        ("mail <some.one+tag@mail.example.org>.", "mail <***>."),
+        ("a@b@example.org", "a@***"),
         (r"cannot open C:\Users\小美\Videos\a.mp4", r"cannot open ~\Videos\a.mp4"),
         ("cannot open /home/mei/a.mp4", "cannot open ~/a.mp4"),
         ("cannot open /Users/mei/a.mp4", "cannot open ~/a.mp4"),
@@ -59,3 +67,40 @@ def test_a_root_stands_for_nothing() -> None:
 def test_values_that_are_known_are_taken_out_wherever_they_stand_and_short_ones_are_not() -> None:
     redactor = Redactor(folders={}, secrets=["correct horse", None, "", "ab"])
     assert redactor.clean("it was correct horse, ab") == "it was ***, ab"
+
+
+JUNK = [
+    "a.",
+    "a-",
+    "a@",
+    "a@a.-",
+    "[::1]",
+    "http://",
+    "https://a/",
+    "a://",
+    "token ",
+    "bearer ",
+    "/home/",
+    "c:\\users\\",
+]
+# A pattern that reads to the end of the line from every place in it would take minutes here.
+JUNK_CHARS = 240_000
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("junk", JUNK)
+def test_a_long_line_of_anything_is_cleaned_in_proportion_to_its_length(junk: str) -> None:
+    redactor = Redactor(folders={Path("/srv/studio/data"): "data"}, secrets=["correct horse"])
+    text = junk * (JUNK_CHARS // len(junk))
+    secrets = "http://me:hunter2@10.0.0.1 correct horse someone@example.org /srv/studio/data"
+    told = redactor.clean(f"{secrets} {text} {secrets}")
+    for secret in ("hunter2", "correct horse", "someone", "/srv/studio"):
+        assert secret not in told
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("run", [" ", "-", ".", "a", "/", "\\", "@"])
+@pytest.mark.parametrize("head", ["bearer", "token", "c:", "c:/users", "x@a.", "a@", "http://", "https://a?"])
+def test_a_long_run_after_the_beginning_of_a_secret_is_no_trap(head: str, run: str) -> None:
+    told = PLAIN.clean(f"{head}{run * JUNK_CHARS} password=hunter2")
+    assert "hunter2" not in told
