@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 MAX_STEM_CHARS = 100
+# Linux and macOS take names of 255 bytes, and a Chinese character has three. What is left is for " (2)" and
+# ".provenance.json".
+MAX_STEM_BYTES = 200
 # What no file may be called on Windows, whatever its extension ("Naming Files, Paths, and Namespaces").
 _RESERVED = frozenset(
     {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
@@ -12,7 +15,8 @@ _RESERVED = frozenset(
 def safe_stem(title: str, otherwise: str = "video") -> str:
     """`title` without separators, characters that cannot be seen and reserved names; `otherwise` when nothing is left."""
     kept = "".join("_" if char in '\\/:*?"<>|' or not char.isprintable() else char for char in title)
-    stem = kept[:MAX_STEM_CHARS].strip(". ") or otherwise
+    short = kept[:MAX_STEM_CHARS].encode()[:MAX_STEM_BYTES].decode(errors="ignore")
+    stem = short.strip(". ") or otherwise
     return f"_{stem}" if stem.partition(".")[0].strip().lower() in _RESERVED else stem
 
 

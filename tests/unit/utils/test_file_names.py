@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backend.utils.file_names import safe_name, safe_stem, unique_stems
+from backend.utils.file_names import MAX_STEM_BYTES, safe_name, safe_stem, unique_stems
 
 
 @pytest.mark.parametrize(
@@ -12,11 +12,18 @@ from backend.utils.file_names import safe_name, safe_stem, unique_stems
     [
         ("六月公告", "六月公告"), ("a/b\\c:d", "a_b_c_d"), ("../../etc", "_.._etc"), ("...", "video"), ("", "video"),
         ("CON", "_CON"), ("nul.tar", "_nul.tar"), ("console", "console"), ("a\nb\u202egpj", "a_b_gpj"), ("x" * 300, "x" * 100),
-        ("y" * 99 + "  z", "y" * 99),
+        ("y" * 99 + "  z", "y" * 99), ("字" * 100, "字" * 66), ("🙂" * 60, "🙂" * 50),
     ],
 )  # fmt: skip
 def test_a_title_becomes_a_name(title: str, stem: str) -> None:
     assert safe_stem(title) == stem
+
+
+def test_a_name_of_long_characters_has_room_for_its_number_and_its_ending() -> None:
+    names = unique_stems(["字" * 300, "字" * 200])
+    assert all(len(name.removesuffix(" (2)").encode()) <= MAX_STEM_BYTES for name in names)
+    assert [len(f"{name}.provenance.json".encode()) <= 255 for name in names] == [True, True]
+    assert len(safe_name("字" * 300 + ".provenance.json").encode()) <= 255
 
 
 def test_an_ending_stays() -> None:
