@@ -54,7 +54,7 @@ class PageSettings:
             try:
                 overlaid(self._base, {name: value})
             except SettingRefused as error:
-                app_logger.warning("a setting of the page is left aside: %s", error)
+                app_logger.warning("a setting of the page is left aside: %s: %s", name, error)
             else:
                 if name in BY_NAME:
                     self._chosen[name] = value

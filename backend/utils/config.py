@@ -43,6 +43,19 @@ BUNDLE_DIR = _bundle_dir()
 MODEL_SOURCE_NAMES = frozenset({"hf_endpoint", "modelscope", "hf-mirror", "huggingface", "url"})
 
 
+def _folder(path: Path) -> Path:
+    """Absolute; relative folders are relative to the project, not to wherever the shell stands."""
+    try:
+        return (BASE_DIR / path.expanduser()).absolute()
+    except (RuntimeError, OSError):
+        # Only a ValueError is taken for a wrong setting; anything else would end the start.
+        raise ValueError("there is no home folder for the ~ of a folder") from None
+
+
+def _folders(text: str) -> tuple[Path, ...]:
+    return tuple(_folder(Path(name.strip())) for name in text.split(";") if name.strip())
+
+
 class Settings(BaseSettings):
     """All settings. Field names are the environment variables, in lower case."""
 
@@ -96,7 +109,10 @@ class Settings(BaseSettings):
     keep_jobs_days: int = Field(30, ge=0, le=36_500, description="Days that ended jobs are kept; 0: for ever")
     keep_jobs: int = Field(2000, ge=0, le=1_000_000, description="Ended jobs that are kept; 0: any number")
     disk_budget_gb: float = Field(
-        0, ge=0, le=1_000_000, description="Room for videos and their intermediate files, GB; 0: no limit"
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Room for videos without a star and intermediate files, GB; 0: no limit",
     )
 
     # who checks speech
@@ -140,8 +156,17 @@ class Settings(BaseSettings):
     @field_validator("data_dir", "logs_dir", "hf_home", "transformers_cache")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
-        """Relative folders are relative to the project, not to wherever the shell stands."""
-        return None if value is None else (BASE_DIR / value.expanduser()).absolute()
+        return None if value is None else _folder(value)
+
+    @field_validator("model_folders")
+    @classmethod
+    def _can_be_expanded(cls, value: str) -> str:
+        """Seen when it is set, not by `model_folder_list` at the next start."""
+        try:
+            _folders(value)
+        except ValueError as error:
+            raise ValueError(f"MODEL_FOLDERS cannot be used: {error}") from None
+        return value
 
     @field_validator(
         "hf_home",
@@ -175,6 +200,34 @@ class Settings(BaseSettings):
             raise ValueError("SCRIPT_API_URL must be an address such as http://127.0.0.1:11434/v1")
         path = parts.path.rstrip("/").removesuffix("/chat/completions").rstrip("/")
         return f"{parts.scheme}://{parts.netloc}{path or '/v1'}"
+
+    @field_validator("fetch_proxy")
+    @classmethod
+    def _http_proxy(cls, value: str | None) -> str | None:
+        """What the HTTP client can use: without a scheme it refuses every fetch, and SOCKS it does not speak."""
+        if value is None:
+            return None
+        address = value.strip()
+        try:
+            parts = urlsplit(address)
+            # `port` raises ValueError when it is none.
+            is_address = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        except ValueError:
+            is_address = False
+        if not is_address or any(char.isspace() or not char.isprintable() for char in address):
+            raise ValueError("FETCH_PROXY must be an http or https address such as http://127.0.0.1:7890")
+        return address
+
+    @field_validator("script_api_key")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        """It is sent in a header, which takes nothing else."""
+        if value is None:
+            return None
+        key = value.get_secret_value().strip()
+        if not (key.isascii() and key.isprintable()):
+            raise ValueError("SCRIPT_API_KEY may hold only printable ASCII characters")
+        return SecretStr(key)
 
     @field_validator("model_sources")
     @classmethod
@@ -241,11 +294,7 @@ class Settings(BaseSettings):
 
     @property
     def model_folder_list(self) -> tuple[Path, ...]:
-        return tuple(
-            (BASE_DIR / Path(text.strip()).expanduser()).absolute()
-            for text in self.model_folders.split(";")
-            if text.strip()
-        )
+        return _folders(self.model_folders)
 
     @property
     def extra_hosts(self) -> tuple[str, ...]:

@@ -119,3 +119,18 @@ async def test_a_kept_value_that_no_longer_holds_is_left_aside_and_the_others_co
     flags = Flags({"KEEP_JOBS": "many", "GONE_SETTING": 1, "KEEP_JOBS_DAYS": 3, "PORT": 1})
     settings = await opened(tmp_path, flags)
     assert (settings.now.keep_jobs, settings.now.keep_jobs_days, settings.now.port) == (2000, 3, 8000)
+
+
+async def test_a_folder_of_nobody_is_refused_and_a_kept_one_does_not_end_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = await opened(tmp_path, Flags())
+    with pytest.raises(RequestError) as caught:
+        await settings.change({"MODEL_FOLDERS": "~nosuchuser/models"})
+    assert [field.field for field in caught.value.fields] == ["values.MODEL_FOLDERS"]
+    kept = Flags({"MODEL_FOLDERS": "~nosuchuser/models", "FETCH_PROXY": "foo", "KEEP_JOBS": 7})
+    with caplog.at_level("WARNING"):
+        settings = await opened(tmp_path, kept)
+    assert (settings.now.model_folder_list, settings.now.fetch_proxy, settings.now.keep_jobs) == ((), None, 7)
+    assert all(f"left aside: {name}" in caplog.text for name in ("MODEL_FOLDERS", "FETCH_PROXY"))
+    assert "nosuchuser" not in caplog.text

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from backend.models.settings import Plain
-from backend.utils.config import Settings
+from backend.utils.config import BASE_DIR, Settings
 from backend.utils.page_config import (
     BY_NAME,
     PAGE_SETTINGS,
@@ -98,6 +98,17 @@ def test_what_the_page_does_not_know_stays_as_it_was(tmp_path: Path) -> None:
         ("SCRIPT_API_MODEL", "a\nb"),
         ("SCRIPT_API_MODEL", "\ud800"),
         ("SCRIPT_API_KEY", "x" * 2001),
+        ("SCRIPT_API_KEY", "sk-密钥"),
+        ("MODEL_FOLDERS", "~nosuchuser/models"),
+        ("MODEL_FOLDERS", "models; ~nosuchuser/elsewhere"),
+        ("FETCH_PROXY", "foo"),
+        ("FETCH_PROXY", "192.168.1.2:8080"),
+        ("FETCH_PROXY", "socks5://127.0.0.1:1080"),
+        ("FETCH_PROXY", "http://"),
+        ("FETCH_PROXY", "http://127.0.0.1:nine"),
+        ("FETCH_PROXY", "http://127.0.0.1:99999"),
+        ("FETCH_PROXY", "http://[::1:80"),
+        ("FETCH_PROXY", "http://a b:80"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_and_not_repeated(tmp_path: Path, name: str, value: Plain) -> None:
@@ -113,11 +124,18 @@ def test_values_are_made_straight_like_those_of_the_file(tmp_path: Path) -> None
         "MODEL_SOURCES": " ModelScope , url ",
         "LOG_LEVEL": "debug",
         "SCRIPT_API_URL": "http://10.0.0.2:1/",
+        "SCRIPT_API_KEY": " sk-1234 ",
+        "FETCH_PROXY": " HTTP://me:pass@proxy.example:7890 ",
+        "MODEL_FOLDERS": "~/models; more",
     }
     now = overlaid(settings_in(tmp_path), given)
     assert now.model_sources == "modelscope,url"
     assert now.log_level == "DEBUG"
     assert now.script_api_url == "http://10.0.0.2:1/v1"
+    assert now.script_api_key is not None
+    assert now.script_api_key.get_secret_value() == "sk-1234"
+    assert now.fetch_proxy == "HTTP://me:pass@proxy.example:7890"
+    assert now.model_folder_list == (Path.home() / "models", BASE_DIR / "more")
     assert overlaid(now, {"SCRIPT_API_MODEL": "  "}).script_api_model is None
 
 
