@@ -138,7 +138,10 @@ class Retention:
             if not job_ids:
                 break
             for job_id in job_ids:
-                files = (await self._store.jobs.delete(job_id)).files
+                deleted = await self._store.jobs.delete(job_id, spare_starred=True)
+                if deleted.job.deleted_at is None:
+                    continue  # somebody gave it a star since it was chosen
+                files = deleted.files
                 await unlink_files(self._store.files, self._store.blobs, files)
                 parts = await self._store.checkpoints.drop(job_id)
                 gone += Usage(1, sum(file.size_bytes for file in files) + parts.size_bytes)
@@ -185,13 +188,17 @@ class Retention:
         return gone
 
     async def _excess_bytes(self) -> int:
-        """Bytes of videos and intermediate files above the budget; not positive when there is room or no budget."""
+        """Bytes of videos and intermediate files above the budget; not positive when there is room or no budget.
+
+        Videos with a star do not count: they cannot go, and everything else would have to go for them.
+        """
         if not self._limits.budget_bytes:
             return 0
         used = await self._store.retention.usage_by_kind(INTERMEDIATES)
         made = used.get("artifact", Usage()) + used.get("intermediate", Usage())
         made += sum((parts.usage for parts in await self._store.checkpoints.all()), Usage())
-        return made.size_bytes - self._limits.budget_bytes
+        starred = await self._store.retention.starred_usage(RESULTS)
+        return made.size_bytes - starred.size_bytes - self._limits.budget_bytes
 
     async def _tidy_database(self) -> Usage:
         """Rows that nobody will ask for, then the pages that they leave."""

@@ -61,16 +61,21 @@ class JobLifecycle(JobTables):
 
         return await self._db.write(body)
 
-    async def delete(self, job_id: str) -> DeletedJob:
+    async def delete(self, job_id: str, *, spare_starred: bool = False) -> DeletedJob:
         """Delete a job that has ended, or cancel and delete one that waits. Deleting twice is no error.
 
-        Returns the files that nobody references any more; their rows are marked, their bytes are the
+        `spare_starred`: one that has a star stays, and its record says that it is not deleted. Returns the files that nobody references any more; their rows are marked, their bytes are the
         caller's to unlink. Raises `job_not_found`, and `not_ready` while the job runs.
         """
 
         async def body(transaction: Transaction) -> DeletedJob:
             now = self._clock.now_ms()
-            params = {"job_id": job_id, "now": now, "message": CANCELLED_MESSAGE}
+            params = {
+                "job_id": job_id,
+                "now": now,
+                "message": CANCELLED_MESSAGE,
+                "spare_starred": spare_starred,
+            }
             cancelled = await transaction.one(sql.CANCEL_QUEUED, params)
             if cancelled is not None:
                 await append_event(transaction, job_from_row(cancelled), EventType.CANCELLED, now)
@@ -79,7 +84,7 @@ class JobLifecycle(JobTables):
                 row = await transaction.one(sql.BY_ID, {"job_id": job_id})
                 if row is None:
                     raise job_not_found(job_id)
-                if row["deleted_at"] is None:
+                if row["deleted_at"] is None and not (spare_starred and row["starred"]):
                     raise RequestError(
                         ErrorCode.NOT_READY,
                         "The job is still running.",

@@ -203,7 +203,8 @@ WHERE job_id = :job_id AND NOT instr(search_text, :text)
 
 SOFT_DELETE = """
 UPDATE jobs SET deleted_at = :now, updated_at = :now, idempotency_key = NULL
-WHERE job_id = :job_id AND deleted_at IS NULL AND state IN ('succeeded','failed','cancelled') RETURNING *
+WHERE job_id = :job_id AND deleted_at IS NULL AND state IN ('succeeded','failed','cancelled')
+  AND NOT (:spare_starred AND starred = 1) RETURNING *
 """
 
 # Artifacts of the job that nobody else holds: shared ones stay for the retries that use them.

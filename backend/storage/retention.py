@@ -42,6 +42,8 @@ WHERE f.deleted_at IS NULL
                   AND h.holder NOT IN (SELECT job_id FROM old))
 """
 
+_STARRED = """EXISTS (SELECT 1 FROM artifacts a JOIN jobs j USING (job_id)
+                                      WHERE a.file_id = f.file_id AND j.starred = 1 AND j.deleted_at IS NULL)"""
 _NAMED = "EXISTS (SELECT 1 FROM json_each(:names) n WHERE {table}.rel_path GLOB '*/' || n.value)"
 # Files of jobs that have all ended. A retry that waits or runs has rows of its own for what it shares.
 _RELEASABLE = f"""
@@ -50,8 +52,11 @@ FROM files f WHERE f.kind = 'artifact' AND f.deleted_at IS NULL AND {_NAMED.form
                   WHERE a.file_id = f.file_id AND j.finished_at IS NULL)
   AND NOT EXISTS (SELECT 1 FROM job_inputs i JOIN jobs j USING (job_id)
                   WHERE i.file_id = f.file_id AND j.finished_at IS NULL)
-  AND NOT (:spare_starred AND EXISTS (SELECT 1 FROM artifacts a JOIN jobs j USING (job_id)
-                                      WHERE a.file_id = f.file_id AND j.starred = 1 AND j.deleted_at IS NULL))
+  AND NOT (:spare_starred AND {_STARRED})
+"""
+STARRED_USAGE = f"""
+SELECT count(*) AS things, COALESCE(SUM(f.bytes), 0) AS bytes FROM files f
+WHERE f.kind = 'artifact' AND f.deleted_at IS NULL AND {_NAMED.format(table="f")} AND {_STARRED}
 """
 RELEASABLE = f"SELECT f.* {_RELEASABLE} ORDER BY f.created_at, f.file_id LIMIT :limit"
 RELEASABLE_USAGE = f"SELECT count(*) AS things, COALESCE(SUM(f.bytes), 0) AS bytes {_RELEASABLE}"
@@ -174,6 +179,10 @@ class RetentionRepository:
     async def releasable_usage(self, names: Sequence[str], *, spare_starred: bool = False) -> Usage:
         """Artifacts of these names that only ended jobs have, and with `spare_starred` none with a star."""
         return await self._usage(RELEASABLE_USAGE, names=dump(list(names)), spare_starred=spare_starred)
+
+    async def starred_usage(self, names: Sequence[str]) -> Usage:
+        """Artifacts of these names that a job with a star has."""
+        return await self._usage(STARRED_USAGE, names=dump(list(names)))
 
     async def release(
         self, names: Sequence[str], *, up_to_bytes: int | None = None, spare_starred: bool = False

@@ -8,10 +8,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from backend.models.codes import STAGE_ORDER, ErrorCode, StageName
 from backend.models.library_records import JobChange
 from backend.models.records import JobRecord
 from backend.services.retention import Limits, Retention
+from backend.storage.retention import OldJobs
 from backend.storage.store import Store
 from backend.utils.clock import ManualClock
 from tests.unit.storage.kit import claim, enqueue, new_file, open_test_store
@@ -159,6 +162,44 @@ async def test_a_star_keeps_a_job_and_its_video_from_every_limit(tmp_path: Path)
         await it.store.jobs.change(starred.job_id, JobChange(starred=False))
         await rules.run()
         assert it.on_disk(starred) == set()
+
+
+async def test_what_has_stars_does_not_push_out_the_videos_that_have_none(tmp_path: Path) -> None:
+    async with house(tmp_path) as it:
+        starred = [await it.ended() for _ in range(3)]
+        for job in starred:
+            await it.store.jobs.change(job.job_id, JobChange(starred=True))
+        plain = await it.ended()
+        # The stars alone hold 6600 bytes.
+        rules = it.rules(budget=5000)
+        await rules.run()
+        assert (await rules.reclaimable())["results"].count == 0
+        assert {"video.mp4", "audio.wav"} <= it.on_disk(plain)
+        newest = await it.ended()
+        await it.rules(budget=3000).run()
+        assert it.on_disk(plain) == SMALL, "the oldest without a star"
+        assert it.on_disk(newest) == WITHOUT_INTERMEDIATES
+        assert all("video.mp4" in it.on_disk(job) for job in starred)
+
+
+async def test_a_star_that_is_set_while_the_round_runs_saves_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house(tmp_path) as it:
+        first, second = await it.ended(), await it.ended()
+        it.clock.advance(40 * 24 * 3600)
+        choose = it.store.retention.old_jobs
+
+        async def chosen_then_starred(old: OldJobs) -> list[str]:
+            chosen = await choose(old)
+            await it.store.jobs.change(first.job_id, JobChange(starred=True))
+            return chosen
+
+        monkeypatch.setattr(it.store.retention, "old_jobs", chosen_then_starred)
+        gone = await it.rules().run()
+        assert gone.count == 1
+        assert it.on_disk(second) == set()
+        assert it.on_disk(first) == ALL
 
 
 async def test_no_budget_is_small_enough_to_take_what_a_live_job_needs(tmp_path: Path) -> None:

@@ -105,6 +105,7 @@ HOT = {
     "NEXT_TO_REFINE": (voices.NEXT_TO_REFINE, ["voices_to_refine"]),
     "OLD_JOBS": (retention.OLD_JOBS, ["jobs_finished", "webhook_deliveries_once"]),
     "RELEASABLE": (retention.RELEASABLE, ["files_live", "artifacts_file", "job_inputs_file"]),
+    "STARRED_USAGE": (retention.STARRED_USAGE, ["files_live", "artifacts_file"]),
     "PROGRESS_EVENTS": (retention.PROGRESS_EVENTS, ["job_events_progress"]),
     "GONE_JOBS": (retention.GONE_JOBS, ["jobs_deleted", "webhook_deliveries_once"]),
     "GONE_FILES": (retention.GONE_FILES, ["files_purged", "artifacts_file", "jobs_result"]),

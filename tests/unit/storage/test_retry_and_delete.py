@@ -7,6 +7,7 @@ import pytest
 from backend.models.codes import STAGE_ORDER, ErrorCode, JobState, JobStatus, StageName, StageState
 from backend.models.errors import RequestError
 from backend.models.file_records import NewVoice
+from backend.models.library_records import JobChange
 from backend.models.records import JobRecord
 from backend.storage.store import Store
 from backend.utils.ids import new_id
@@ -99,6 +100,25 @@ async def test_deleting_a_waiting_job_cancels_it_first_and_deleting_twice_is_no_
     assert (deleted.job.state, deleted.job.deleted_at is not None) == (JobState.CANCELLED, True)
     assert (await store.jobs.delete(job.job_id)).files == ()
     assert await event_types(store, job.job_id) == ["queued", "cancelled", "deleted"]
+
+
+async def test_who_spares_stars_does_not_delete_a_job_that_has_one_and_the_user_does(store: Store) -> None:
+    await enqueue(store)
+    job = await run_to_success(store)
+    await store.jobs.change(job.job_id, JobChange(starred=True))
+    spared = await store.jobs.delete(job.job_id, spare_starred=True)
+    assert (spared.job.deleted_at, spared.files) == (None, ())
+    assert "deleted" not in await event_types(store, job.job_id)
+    assert (await store.jobs.get_view(job.job_id)).artifacts[0].file.deleted_at is None
+    assert (await store.jobs.delete(job.job_id)).job.deleted_at is not None
+
+
+async def test_who_spares_stars_deletes_a_job_without_one(store: Store) -> None:
+    await enqueue(store)
+    job = await run_to_success(store)
+    deleted = await store.jobs.delete(job.job_id, spare_starred=True)
+    assert deleted.job.deleted_at is not None
+    assert deleted.files
 
 
 async def test_files_that_a_retry_shares_outlive_the_first_job_and_go_with_the_last(store: Store) -> None:
