@@ -23,6 +23,8 @@ from launcher.errors import Exit, LauncherError
 from launcher.process import Runner
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from backend.utils.config import Settings
     from launcher.inside import RunOptions
 
@@ -41,16 +43,7 @@ def serve(settings: Settings, options: RunOptions, runner: Runner, console: Cons
         console.ok(f"Port {settings.port} is free")
     from backend.main import create_app
 
-    config = uvicorn.Config(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        # The product's own log files take uvicorn's lines; the terminal keeps the few lines of the launcher.
-        log_config=None,
-        log_level=settings.log_level.lower(),
-        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
-    )
-    server = _Server(config, settings, options, console)
+    server = _Server(config_of(create_app(settings), settings), settings, options, console)
     trouble = _Trouble()
     logging.getLogger("uvicorn.error").addHandler(trouble)
     if options.ends_with_parent:
@@ -76,6 +69,28 @@ def serve(settings: Settings, options: RunOptions, runner: Runner, console: Cons
         )
     console.ok("All-in-one has stopped")
     return Exit.OK
+
+
+def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How the product is served."""
+    # Late, like the app itself: what is wrong with its packages is said by `run`.
+    from backend.api.http_protocol import HttpProtocol
+
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        # With a deadline for the head of a request, and JSON for what is none.
+        http=HttpProtocol,
+        # Nothing here speaks WebSocket.
+        ws="none",
+        # The product's own log files take uvicorn's lines; the terminal keeps the few lines of the launcher.
+        log_config=None,
+        # Any page on the net can have a browser send requests here: their paths would fill the log, refused or not.
+        access_log=False,
+        log_level=settings.log_level.lower(),
+        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
+    )
 
 
 class _Trouble(logging.Handler):
