@@ -211,14 +211,16 @@ def test_two_enters_make_one_key(open_page: OpenPage, complaints: Complaints) ->
 def test_a_failed_action_stays_told_while_the_pane_looks_again(open_page: OpenPage, studio: Studio) -> None:
     """A worker that is not there: its restart is asked for once, shown as under way, and fails in words."""
     machine: dict[str, Any] = studio.get("/api/system")
-    machine["workers"] = [{**machine["workers"][0], "name": "moss_nano", "state": "unavailable", "job_id": None}]
+    machine["workers"] = [
+        {**machine["workers"][0], "name": "moss_nano", "state": "unavailable", "job_id": None}
+    ]
     asked: list[Route] = []
     page = open_page()
     page.route(
         "**/api/system",
         lambda route: route.fulfill(status=200, content_type="application/json", body=json.dumps(machine)),
     )
-    page.route("**/api/doctor/fix", asked.append)
+    page.route("**/api/doctor/fix", lambda route: asked.append(route))
     open_tab(page, "system/engines")
     button = page.locator("aio-engines-pane [data-act=moss_nano]")
     button.wait_for()
@@ -300,7 +302,13 @@ def test_a_slow_answer_of_the_log_does_not_overwrite_that_of_a_later_filter(
 
     def answer(route: Route) -> None:
         told = "newer" if "q=newer" in route.request.url else "older"
-        line = {"at": "2026-01-01T00:00:00Z", "level": "INFO", "source": "app", "message": told, "job_id": None}
+        line = {
+            "at": "2026-01-01T00:00:00Z",
+            "level": "INFO",
+            "source": "app",
+            "message": told,
+            "job_id": None,
+        }
         body = json.dumps({"data": [line], "next_cursor": None})
         if "q=older" in route.request.url:
             waiting.append(route)

@@ -181,18 +181,30 @@ export class Detail {
 
   /** @param {Job} job @param {boolean} done */
   #buttons(job, done) {
-    const button = (/** @type {string} */ key, /** @type {Parameters<typeof icon>[0]} */ mark, /** @type {() => void} */ work, look = "") =>
-      h("button", { type: "button", class: `button ${look}`, t: key, onclick: work }, icon(mark));
+    const button = (/** @type {string} */ key, /** @type {Parameters<typeof icon>[0]} */ mark, /** @type {() => unknown} */ work, look = "") => {
+      const element = h("button", { type: "button", class: `button ${look}`, t: key }, icon(mark));
+      element.addEventListener("click", async () => {
+        // A second click would make a second video.
+        if (element.getAttribute("aria-disabled") === "true") return;
+        element.setAttribute("aria-disabled", "true");
+        try {
+          await work();
+        } finally {
+          element.removeAttribute("aria-disabled");
+        }
+      });
+      return element;
+    };
     // What the dialog would refuse is not what the page puts forward.
     const mayPromote = isPromotable(job) && finalEngines().length > 0;
     return [
       done && h("a", { class: `button ${mayPromote ? "" : "button-primary"}`, href: job.artifacts.video, download: `${job.job_id}.mp4`, t: "result.download" }, icon("download")),
       isPromotable(job) && button("lib.promote", "spark", () => openPromote(job), mayPromote ? "button-primary" : ""),
-      isFinished(job) && !done && button("job.retry", "retry", () => void this.#try(() => this.#retry()), "button-primary"),
-      button("lib.reuse", "reuse", () => void this.#try(() => reuseSettings(job))),
+      isFinished(job) && !done && button("job.retry", "retry", () => this.#try(() => this.#retry()), "button-primary"),
+      button("lib.reuse", "reuse", () => this.#try(() => reuseSettings(job))),
       done && button("lib.compare_with", "compare", () => pickJob(job, (other) => go(`#/library/compare/${job.job_id}/${other}`))),
       h("a", { class: "button", href: `#/jobs/${job.job_id}`, t: "lib.open_studio" }, icon("studio")),
-      isActive(job) ? button("job.cancel", "close", () => void this.#try(() => jobs.cancel(job.job_id))) : button("job.delete", "trash", () => void this.#remove(job), "button-quiet"),
+      isActive(job) ? button("job.cancel", "close", () => this.#try(() => jobs.cancel(job.job_id))) : button("job.delete", "trash", () => this.#remove(job), "button-quiet"),
     ].filter((item) => item instanceof Node);
   }
 

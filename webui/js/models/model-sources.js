@@ -5,6 +5,7 @@ import { ApiError } from "../api/client.js";
 import { listSettings, saveSettings } from "../api/system.js";
 import { fill, freshId, h } from "../lib/dom.js";
 import { announce } from "../ui/announce.js";
+import { icon } from "../ui/icons.js";
 import { asProblem, problemBox } from "../ui/problem.js";
 import { t } from "../lib/i18n.js";
 
@@ -32,6 +33,7 @@ export class ModelSources extends HTMLElement {
   }
 
   async #load() {
+    fill(this.#said);
     try {
       const { data } = await listSettings();
       const known = new Map(data.map((setting) => [setting.name, setting]));
@@ -73,7 +75,7 @@ export class ModelSources extends HTMLElement {
   async #save(name, value) {
     try {
       await saveSettings({ [name]: value.trim() || null });
-      fill(this.#said);
+      fill(this.#said, h("p", { class: "notice notice-done" }, icon("check"), h("span", { t: "settings.saved" })));
       announce(t("settings.saved"));
     } catch (error) {
       fill(this.#said, problemBox(asProblem(error)));

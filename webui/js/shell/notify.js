@@ -10,8 +10,11 @@ import { openJob } from "../state/route.js";
 
 const PREF = "notify";
 
+/** Some browsers, Chrome on Android among them, have the class and refuse to make one; only trying tells. */
+let isRefused = false;
+
 /** Browsers let pages on other machines notify only over HTTPS. */
-const isPossible = () => isSecureContext && "Notification" in window;
+const isPossible = () => isSecureContext && "Notification" in window && !isRefused;
 const isOn = () => isPossible() && Notification.permission === "granted" && readPref(PREF, false);
 
 /** Ended while the page was open, told once. @type {Set<string>} */
@@ -27,7 +30,16 @@ function look() {
 /** @param {import("../types.js").Job} job */
 function tell(job) {
   if (!isOn() || document.hasFocus()) return;
-  const note = new Notification(t(`status.${job.status}`), { body: job.title || firstLine(job.script_input), tag: job.job_id, icon: "/static/favicon.svg" });
+  /** @type {Notification} */
+  let note;
+  try {
+    note = new Notification(t(`status.${job.status}`), { body: job.title || firstLine(job.script_input), tag: job.job_id, icon: "/static/favicon.svg" });
+  } catch (error) {
+    console.info("this browser makes no notifications", error);
+    isRefused = true;
+    writePref(PREF, false);
+    return;
+  }
   note.addEventListener("click", () => {
     window.focus();
     openJob(job.job_id);
@@ -41,7 +53,7 @@ export function notifySwitch() {
   const input = h("input", { type: "checkbox", id: "notify", "aria-describedby": "notify-why" });
   const show = () => {
     input.checked = isOn();
-    const reason = !isPossible() ? "queue.notify_insecure" : Notification.permission === "denied" ? "queue.notify_denied" : null;
+    const reason = isRefused ? "queue.notify_impossible" : !isPossible() ? "queue.notify_insecure" : Notification.permission === "denied" ? "queue.notify_denied" : null;
     input.disabled = !isPossible();
     why.hidden = !reason;
     if (reason) bindText(why, reason);
@@ -51,7 +63,10 @@ export function notifySwitch() {
     writePref(PREF, input.checked);
     show();
   });
-  jobs.addEventListener("change", look);
+  jobs.addEventListener("change", () => {
+    look();
+    if (isRefused) show();
+  });
   show();
   return h("div", { class: "notify" }, h("label", { class: "tick", for: "notify" }, input, h("span", { t: "queue.notify" })), why);
 }

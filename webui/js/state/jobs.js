@@ -93,6 +93,8 @@ class JobStore extends EventTarget {
     for (const job of jobs) {
       if (this.#gone.has(job.job_id)) continue;
       const known = this.#jobs.get(job.job_id);
+      // The answer was asked for before the end: what has ended stays so, for trying again makes another job.
+      if (known && isFinished(known) && !isFinished(job)) continue;
       this.#jobs.set(job.job_id, known ? { ...job, progress: steady(known, job) } : job);
     }
     this.#changed();

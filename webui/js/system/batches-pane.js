@@ -6,8 +6,8 @@ import { fill, h } from "../lib/dom.js";
 import { ago, number, percent } from "../lib/format.js";
 import { t } from "../lib/i18n.js";
 import { Repeat } from "../lib/repeat.js";
-import { confirmLoss } from "../ui/confirm.js";
-import { Pane, table } from "./pane.js";
+import { confirmCancel } from "./cancel-batch.js";
+import { Pane, once, table } from "./pane.js";
 
 /** @typedef {import("../types-system.js").BatchSummary} Batch */
 
@@ -37,7 +37,7 @@ export class BatchesPane extends Pane {
   }
 
   async #load() {
-    await this.attempt(async () => {
+    await this.load(async () => {
       this.#batches = (await listBatches()).data;
     });
     const seen = JSON.stringify(this.#batches);
@@ -65,7 +65,7 @@ export class BatchesPane extends Pane {
             h("td", { class: "number" }, percent(batch.progress)),
             h("td", { class: "number" }, number(batch.counts.failed ?? 0)),
             h("td", {}, ago(batch.created_at)),
-            h("td", {}, batch.finished ? t("batches.done") : h("button", { type: "button", class: "button button-small", t: "batches.cancel", onclick: () => void this.#cancel(batch) })),
+            h("td", {}, batch.finished ? t("batches.done") : h("button", { type: "button", class: "button button-small", t: "batches.cancel", onclick: once(() => this.#cancel(batch)) })),
           ),
         ),
       ),
@@ -74,8 +74,7 @@ export class BatchesPane extends Pane {
 
   /** @param {Batch} batch */
   async #cancel(batch) {
-    const sure = await confirmLoss({ title: "batches.cancel_title", body: ["batches.cancel_body", { name: batch.title || batch.batch_id }], action: "batches.cancel" });
-    if (!sure) return;
+    if (!(await confirmCancel(batch.title || batch.batch_id))) return;
     await this.attempt(() => cancelBatch(batch.batch_id));
     await this.#asking.now();
   }

@@ -8,7 +8,7 @@ import { t } from "../lib/i18n.js";
 import { announce } from "../ui/announce.js";
 import { confirmLoss } from "../ui/confirm.js";
 import { icon } from "../ui/icons.js";
-import { Pane, table } from "./pane.js";
+import { Pane, once, table } from "./pane.js";
 
 /** @typedef {import("../types-system.js").DictionaryEntry} Entry */
 
@@ -26,13 +26,7 @@ export class DictionaryPane extends Pane {
       this.said,
       h(
         "form",
-        {
-          class: "inline-form",
-          onsubmit: (/** @type {Event} */ event) => {
-            event.preventDefault();
-            void this.#add();
-          },
-        },
+        { class: "inline-form", onsubmit: once(() => this.#add()) },
         h("div", { class: "field" }, h("label", { class: "field-label", for: "term", t: "dictionary.term" }), this.#term),
         h("div", { class: "field" }, h("label", { class: "field-label", for: "reading", t: "dictionary.reading" }), this.#reading),
         h("button", { class: "button button-tonal", t: "dictionary.add" }, icon("plus")),
@@ -46,7 +40,7 @@ export class DictionaryPane extends Pane {
   }
 
   async #load() {
-    await this.attempt(async () => {
+    await this.load(async () => {
       this.#entries = (await listDictionary()).data;
       this.render();
     });
@@ -74,7 +68,7 @@ export class DictionaryPane extends Pane {
               "td",
               { class: "card-actions" },
               h("button", { type: "button", class: "button button-small", t: "dictionary.change", onclick: () => this.#change(entry) }, h("span", { class: "sr-only" }, `${entry.term}: `)),
-              h("button", { type: "button", class: "button button-small button-quiet", t: "confirm.delete", onclick: () => void this.#remove(entry) }, h("span", { class: "sr-only" }, `${entry.term}: `)),
+              h("button", { type: "button", class: "button button-small button-quiet", t: "confirm.delete", onclick: once(() => this.#remove(entry)) }, h("span", { class: "sr-only" }, `${entry.term}: `)),
             ),
           ),
         ),

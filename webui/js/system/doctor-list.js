@@ -10,6 +10,7 @@ import { announce } from "../ui/announce.js";
 import { icon } from "../ui/icons.js";
 import { asProblem, details, problemBox } from "../ui/problem.js";
 import { engineTrouble } from "../ui/wording.js";
+import { keepFocus } from "./pane.js";
 
 /** @typedef {import("../types-system.js").DoctorCheck} Check */
 /** @typedef {{checks: Check[], checked_at: string}} Report */
@@ -29,6 +30,8 @@ export class DoctorList {
   /** @type {Report|null} */
   #report = null;
   #isBusy = false;
+  /** Checks that are being mended: that may take minutes. @type {Set<string>} */
+  #mending = new Set();
 
   /** @returns {boolean} whether anything was found out yet */
   get hasRun() {
@@ -66,7 +69,7 @@ export class DoctorList {
     const time = new Intl.DateTimeFormat(locale(), { timeStyle: "short" }).format(new Date(report.checked_at));
     fill(this.#summary, h("strong", { t: [verdict, { n: bad || doubtful }] }), " ", h("span", { class: "quiet", t: ["doctor.at", { time }] }));
     const sorted = [...report.checks].sort((a, b) => ORDER.indexOf(a.status) - ORDER.indexOf(b.status));
-    fill(this.#list, ...sorted.map((check) => this.#item(check)));
+    keepFocus(this.#list, () => fill(this.#list, ...sorted.map((check) => this.#item(check))));
   }
 
   /** @param {Check} check */
@@ -89,7 +92,13 @@ export class DoctorList {
     if (!fix) return null;
     const named = h("span", { class: "sr-only" }, `${titleOf({ id, fix, ...check })}: `);
     if (fix.automatic) {
-      return h("button", { type: "button", class: "button button-small", t: `doctor.fix_${fix.action}`, onclick: () => void this.#mend(id) }, named);
+      const isBusy = this.#mending.has(id);
+      return h(
+        "button",
+        { type: "button", class: "button button-small", "data-act": id, "aria-disabled": String(isBusy), t: isBusy ? "doctor.mending" : `doctor.fix_${fix.action}`, onclick: () => void this.#mend(id) },
+        isBusy && h("span", { class: "spinner", "aria-hidden": "true" }),
+        named,
+      );
     }
     const place = PLACES[fix.action];
     return place ? h("a", { class: "button button-small", href: place, t: `doctor.fix_${fix.action}` }, named) : null;
@@ -97,12 +106,20 @@ export class DoctorList {
 
   /** @param {string} id */
   async #mend(id) {
+    if (this.#mending.has(id)) return;
+    this.#mending.add(id);
+    fill(this.#said);
+    this.render();
+    announce(t("doctor.mending"));
     try {
       await fixWithDoctor(id);
       announce(t("doctor.mended"));
     } catch (error) {
       fill(this.#said, problemBox(asProblem(error)));
       return;
+    } finally {
+      this.#mending.delete(id);
+      this.render();
     }
     await this.run();
   }

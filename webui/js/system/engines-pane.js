@@ -11,7 +11,7 @@ import { announce } from "../ui/announce.js";
 import { engineCard } from "../ui/engines.js";
 import { icon } from "../ui/icons.js";
 import { details } from "../ui/problem.js";
-import { Pane, table } from "./pane.js";
+import { Pane, keepFocus, table } from "./pane.js";
 
 /** @typedef {import("../types.js").SpeechEngine} SpeechEngine */
 /** @typedef {import("../types-system.js").WorkerState} WorkerState */
@@ -28,6 +28,8 @@ export class EnginesPane extends Pane {
   #workers = h("div", {});
   /** @type {WorkerState[]} */
   #states = [];
+  /** Names of the workers that are being started again: minutes, while the rows are drawn anew. @type {Set<string>} */
+  #restarting = new Set();
   #seen = "";
   #asking = new Repeat(
     () => this.#load(),
@@ -63,7 +65,7 @@ export class EnginesPane extends Pane {
   }
 
   async #load() {
-    await this.attempt(async () => {
+    await this.load(async () => {
       const [machine] = await Promise.all([getMachine(), library.loadEngines()]);
       this.#states = machine.workers;
     });
@@ -76,10 +78,8 @@ export class EnginesPane extends Pane {
   render() {
     fill(this.#engines, ...library.engines.map((engine) => engineCard(engine, { level: "h4" })));
     fill(this.#speech, ...library.speechEngines.map(speechCard));
-    fill(
-      this.#workers,
-      table("system.workers", ["system.worker", "system.state", "system.memory", "system.restarts", "system.task", "system.action"], this.#states.map((worker) => this.#row(worker))),
-    );
+    const heads = ["system.worker", "system.state", "system.memory", "system.restarts", "system.task", "system.action"];
+    keepFocus(this.#workers, () => fill(this.#workers, table("system.workers", heads, this.#states.map((worker) => this.#row(worker)))));
   }
 
   /** @param {WorkerState} worker */
@@ -93,19 +93,30 @@ export class EnginesPane extends Pane {
       h("td", { class: "number" }, worker.rss_mib === null ? "–" : t("system.mib", { n: number(Math.round(worker.rss_mib)) })),
       h("td", { class: "number" }, number(worker.restarts)),
       h("td", {}, worker.job_id ? h("a", { href: `#/jobs/${worker.job_id}` }, worker.job_id) : "–"),
-      h(
-        "td",
-        {},
-        worker.state !== "unavailable"
-          ? "–"
-          : h("button", { type: "button", class: "button button-small", t: "system.restart", onclick: () => void this.#restart(worker) }, h("span", { class: "sr-only" }, `${worker.name}: `)),
-      ),
+      h("td", {}, worker.state === "unavailable" || this.#restarting.has(worker.name) ? this.#button(worker) : "–"),
     );
   }
 
   /** @param {WorkerState} worker */
-  async #restart(worker) {
-    const done = await this.attempt(() => fixWithDoctor(OWN_CHECKS.has(worker.name) ? worker.name : "engine." + worker.name));
+  #button(worker) {
+    const isBusy = this.#restarting.has(worker.name);
+    return h(
+      "button",
+      { type: "button", class: "button button-small", "data-act": worker.name, "aria-disabled": String(isBusy), t: isBusy ? "system.restarting" : "system.restart", onclick: () => void this.#restart(worker) },
+      isBusy && h("span", { class: "spinner", "aria-hidden": "true" }),
+      h("span", { class: "sr-only" }, `${worker.name}: `),
+    );
+  }
+
+  /** @param {WorkerState} worker */
+  async #restart({ name }) {
+    if (this.#restarting.has(name)) return;
+    this.#restarting.add(name);
+    this.render();
+    announce(t("system.restarting"));
+    const done = await this.attempt(() => fixWithDoctor(OWN_CHECKS.has(name) ? name : "engine." + name));
+    this.#restarting.delete(name);
+    this.render();
     if (done) announce(t("system.restarted"));
     await this.#asking.now();
   }

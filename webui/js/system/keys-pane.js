@@ -9,7 +9,7 @@ import { announce } from "../ui/announce.js";
 import { confirmLoss } from "../ui/confirm.js";
 import { icon } from "../ui/icons.js";
 import { shownOnce } from "../ui/shown-once.js";
-import { Pane, table } from "./pane.js";
+import { Pane, once, table } from "./pane.js";
 
 /** @typedef {import("../types-system.js").ApiKey} ApiKey */
 
@@ -30,13 +30,7 @@ export class KeysPane extends Pane {
       this.#secret,
       h(
         "form",
-        {
-          class: "inline-form",
-          onsubmit: (/** @type {Event} */ event) => {
-            event.preventDefault();
-            void this.#add();
-          },
-        },
+        { class: "inline-form", onsubmit: once(() => this.#add()) },
         h("div", { class: "field" }, h("label", { class: "field-label", for: "key-name", t: "keys.name" }), this.#name),
         h("button", { class: "button button-tonal", t: "keys.create" }, icon("plus")),
       ),
@@ -54,7 +48,7 @@ export class KeysPane extends Pane {
   }
 
   async #load() {
-    await this.attempt(async () => {
+    await this.load(async () => {
       this.#keys = (await listKeys()).data;
       this.render();
     });
@@ -79,7 +73,7 @@ export class KeysPane extends Pane {
             h("td", {}, h("code", {}, `${key.prefix}…`)),
             h("td", {}, ago(key.created_at)),
             h("td", {}, key.last_used_at ? ago(key.last_used_at) : t("keys.never")),
-            h("td", {}, h("button", { type: "button", class: "button button-small", t: "keys.revoke", onclick: () => void this.#revoke(key) }, h("span", { class: "sr-only" }, `${key.name}: `))),
+            h("td", {}, h("button", { type: "button", class: "button button-small", t: "keys.revoke", onclick: once(() => this.#revoke(key)) }, h("span", { class: "sr-only" }, `${key.name}: `))),
           ),
         ),
       ),

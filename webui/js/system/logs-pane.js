@@ -6,8 +6,7 @@ import { debounce, fill, freshId, h } from "../lib/dom.js";
 import { locale } from "../lib/i18n.js";
 import { Repeat } from "../lib/repeat.js";
 import { icon } from "../ui/icons.js";
-import { asProblem, problemBox } from "../ui/problem.js";
-import { Pane } from "./pane.js";
+import { Pane, once } from "./pane.js";
 
 /** @typedef {import("../types-system.js").LogLine} LogLine */
 
@@ -19,7 +18,7 @@ const LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR"];
 
 export class LogsPane extends Pane {
   #lines = h("ol", { class: "log", reversed: true });
-  #older = h("button", { type: "button", class: "button", t: "logs.older", onclick: () => void this.#loadOlder() });
+  #older = h("button", { type: "button", class: "button", t: "logs.older", onclick: once(() => this.#loadOlder()) });
   #empty = h("p", { class: "empty", t: "logs.none", hidden: true });
   #level = this.#select("logs.level", [["", "logs.any_level"], ...LEVELS.map((name) => /** @type {[string, string]} */ ([name, `logs.level_${name}`]))]);
   #source = this.#select("logs.source", [["", "logs.any_source"], ["app", "logs.source_app"], ["worker", "logs.source_worker"]]);
@@ -28,7 +27,10 @@ export class LogsPane extends Pane {
   #follow = h("input", { type: "checkbox", onchange: () => (this.#follow.checked ? this.#asking.start() : this.#asking.stop()) });
   /** @type {string|null} */
   #cursor = null;
+  /** What the list was last drawn from: its newest line, its filter, its language. */
   #newest = "";
+  /** Counts the looks: the slow answer of an earlier one is not shown. */
+  #looks = 0;
   #asking = new Repeat(
     () => this.#load(),
     () => FOLLOW_EVERY_MS,
@@ -68,38 +70,34 @@ export class LogsPane extends Pane {
   }
 
   async #load() {
-    try {
-      const { data, next_cursor: cursor } = await this.#page(null);
-      fill(this.said);
-      const newest = JSON.stringify([data[0], data.length, this.#filter(), locale()]);
+    const look = ++this.#looks;
+    const filter = this.#filter();
+    const answer = listFrom(filter, null);
+    await Promise.allSettled([answer]);
+    if (look !== this.#looks) return;
+    await this.load(async () => {
+      const { data, next_cursor: cursor } = await answer;
+      const newest = JSON.stringify([data[0], data.length, filter, locale()]);
       // Older lines that somebody asked for stay while nothing new has come.
       if (newest === this.#newest) return;
       this.#newest = newest;
       this.#cursor = cursor;
       fill(this.#lines, ...data.map(line));
       this.#settle();
-    } catch (error) {
-      fill(this.said, problemBox(asProblem(error)));
-    }
+    });
   }
 
   async #loadOlder() {
     if (!this.#cursor) return;
+    const list = this.#newest;
     await this.attempt(async () => {
-      const { data, next_cursor: cursor } = await this.#page(this.#cursor);
+      const { data, next_cursor: cursor } = await listFrom(this.#filter(), this.#cursor);
+      // The list to which these belong may have given way to another.
+      if (list !== this.#newest) return;
       this.#cursor = cursor;
       this.#lines.append(...data.map(line));
       this.#settle();
     });
-  }
-
-  /** One page; a filter that looked through its share and found nothing is asked on. @param {string|null} cursor */
-  async #page(cursor) {
-    let page = await listLogs({ ...this.#filter(), cursor });
-    for (let n = 1; n < MOST_PAGES && !page.data.length && page.next_cursor; n++) {
-      page = await listLogs({ ...this.#filter(), cursor: page.next_cursor });
-    }
-    return page;
   }
 
   #settle() {
@@ -125,6 +123,19 @@ export class LogsPane extends Pane {
     const input = h("input", { id, class: "input", type: "search", maxlength: 200, autocomplete: "off", spellcheck: "false", oninput: debounce(() => void this.#load(), TYPING_MS) });
     return { field: h("div", { class: "field" }, h("label", { class: "field-label", for: id, t: label }), input), value: () => input.value.trim() };
   }
+}
+
+/**
+ * One page; a filter that looked through its share and found nothing is asked on.
+ * @param {{level: string, source: string, q: string, job_id: string}} filter
+ * @param {string|null} cursor
+ */
+async function listFrom(filter, cursor) {
+  let page = await listLogs({ ...filter, cursor });
+  for (let n = 1; n < MOST_PAGES && !page.data.length && page.next_cursor; n++) {
+    page = await listLogs({ ...filter, cursor: page.next_cursor });
+  }
+  return page;
 }
 
 /** @type {Record<string, string>} */

@@ -40,7 +40,7 @@ export class MachinePane extends Pane {
   }
 
   async #load() {
-    this.#machine = (await this.attempt(getMachine)) ?? this.#machine;
+    this.#machine = (await this.load(getMachine)) ?? this.#machine;
     this.render();
   }
 

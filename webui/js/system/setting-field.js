@@ -88,6 +88,12 @@ export class SettingField {
     if (message) this.#control.reportValidity();
   }
 
+  /** Show what was typed into the field that this one replaces. @param {SettingField} other */
+  takeOver(other) {
+    this.#isReset = other.#isReset;
+    this.#write(other.#shown());
+  }
+
   /** Whether the browser finds nothing wrong with it. */
   check() {
     this.complain("");

@@ -37,6 +37,7 @@ export class SettingsPane extends Pane {
   #fields = [];
   /** @type {Setting[]} */
   #settings = [];
+  #isSaving = false;
 
   build() {
     fill(this, h("p", { class: "quiet", t: "settings.intro" }), this.said, this.#form);
@@ -48,15 +49,25 @@ export class SettingsPane extends Pane {
   }
 
   async #load() {
-    await this.attempt(async () => {
+    await this.load(async () => {
       this.#settings = (await listSettings()).data;
       this.render();
     });
   }
 
   render() {
+    this.#draw(this.#changed());
+  }
+
+  #changed() {
+    return this.#fields.filter((field) => field.isChanged);
+  }
+
+  /** @param {SettingField[]} unsaved  what was typed into these is typed into the new ones */
+  #draw(unsaved) {
     if (!this.#settings.length) return;
     this.#fields = this.#settings.map((setting) => new SettingField(setting, () => this.#settle()));
+    for (const old of unsaved) this.#fields.find((field) => field.setting.name === old.setting.name)?.takeOver(old);
     const known = new Set(GROUPS);
     const groups = GROUPS.map((group) => this.#group(group, this.#fields.filter((field) => field.setting.group === group)));
     const others = this.#fields.filter((field) => !known.has(field.setting.group));
@@ -77,32 +88,38 @@ export class SettingsPane extends Pane {
   }
 
   #settle() {
-    const changed = this.#fields.filter((field) => field.isChanged);
+    const changed = this.#changed();
     const restart = changed.some((field) => field.setting.restart) || this.#settings.some((setting) => setting.pending);
-    this.#save.setAttribute("aria-disabled", String(!changed.length));
+    this.#save.setAttribute("aria-disabled", String(!changed.length || this.#isSaving));
     if (changed.length) bindText(this.#note, restart ? "settings.unsaved_restart" : "settings.unsaved", { n: changed.length });
     else bindText(this.#note, restart ? "settings.waiting_restart" : "settings.nothing_changed");
   }
 
   async #send() {
-    const changed = this.#fields.filter((field) => field.isChanged);
-    if (!changed.length || !changed.every((field) => field.check())) return;
+    const changed = this.#changed();
+    if (this.#isSaving || !changed.length || !changed.every((field) => field.check())) return;
+    this.#isSaving = true;
+    this.#settle();
     try {
       fill(this.said);
       this.#settings = (await saveSettings(Object.fromEntries(changed.map((field) => [field.setting.name, field.value])))).data;
-      this.render();
+      const sent = new Set(changed.map((field) => field.setting.name));
+      this.#draw(this.#changed().filter((field) => !sent.has(field.setting.name)));
       announce(t("settings.saved"));
       fill(this.said, h("p", { class: "notice notice-done" }, icon("check"), h("span", { t: "settings.saved" })));
     } catch (error) {
       const problem = asProblem(error);
       fill(this.said, problemBox(problem));
-      if (error instanceof ApiError) this.#mark(changed, problem.fields);
+      if (error instanceof ApiError) this.#mark(problem.fields);
+    } finally {
+      this.#isSaving = false;
+      this.#settle();
     }
   }
 
-  /** Beside the field what is wrong with it. @param {SettingField[]} changed @param {{field: string, message: string}[]} wrong */
-  #mark(changed, wrong) {
-    for (const field of changed) {
+  /** Beside the field what is wrong with it. @param {{field: string, message: string}[]} wrong */
+  #mark(wrong) {
+    for (const field of this.#changed()) {
       const found = wrong.find((item) => item.field === "values." + field.setting.name);
       if (found) field.complain(found.message);
     }

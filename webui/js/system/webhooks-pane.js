@@ -9,7 +9,7 @@ import { announce } from "../ui/announce.js";
 import { confirmLoss } from "../ui/confirm.js";
 import { icon } from "../ui/icons.js";
 import { shownOnce } from "../ui/shown-once.js";
-import { Pane, table } from "./pane.js";
+import { Pane, once, table } from "./pane.js";
 
 /** @typedef {import("../types-system.js").Webhook} Webhook */
 /** @typedef {import("../types-system.js").Delivery} Delivery */
@@ -36,13 +36,7 @@ export class WebhooksPane extends Pane {
       this.#secret,
       h(
         "form",
-        {
-          class: "inline-form",
-          onsubmit: (/** @type {Event} */ event) => {
-            event.preventDefault();
-            void this.#add();
-          },
-        },
+        { class: "inline-form", onsubmit: once(() => this.#add()) },
         h("div", { class: "field" }, h("label", { class: "field-label", for: "hook-url", t: "hooks.url" }), this.#url),
         h(
           "fieldset",
@@ -58,7 +52,7 @@ export class WebhooksPane extends Pane {
         { class: "card" },
         h("summary", { t: "hooks.own_secret" }),
         h("p", { class: "quiet", t: "hooks.own_secret_intro" }),
-        h("button", { type: "button", class: "button", t: "hooks.new_secret", onclick: () => void this.#newSecret() }),
+        h("button", { type: "button", class: "button", t: "hooks.new_secret", onclick: once(() => this.#newSecret()) }),
       ),
     );
   }
@@ -72,7 +66,7 @@ export class WebhooksPane extends Pane {
   }
 
   async #load() {
-    await this.attempt(async () => {
+    await this.load(async () => {
       this.#hooks = (await listWebhooks()).data;
       this.render();
     });
@@ -88,7 +82,7 @@ export class WebhooksPane extends Pane {
     const log = h("div", { class: "hook-log" });
     const said = h("p", { class: "quiet", role: "status" });
     const box = h("details", {}, h("summary", { t: "hooks.log" }), log);
-    const refresh = () => void this.attempt(async () => fill(log, deliveries((await listDeliveries(hook.hook_id)).data)));
+    const refresh = () => void this.load(async () => fill(log, deliveries((await listDeliveries(hook.hook_id)).data)));
     box.addEventListener("toggle", () => box.open && refresh());
     const named = h("span", { class: "sr-only" }, `${hook.url}: `);
     return h(
@@ -105,16 +99,16 @@ export class WebhooksPane extends Pane {
             type: "button",
             class: "button button-small",
             t: "hooks.test",
-            onclick: async () => {
+            onclick: once(async () => {
               const sent = await this.attempt(() => testWebhook(hook.hook_id));
               if (!sent) return;
               fill(said, outcome(sent));
               if (box.open) refresh();
-            },
+            }),
           },
           named,
         ),
-        h("button", { type: "button", class: "button button-small button-quiet", t: "confirm.delete", onclick: () => void this.#remove(hook) }, named.cloneNode(true)),
+        h("button", { type: "button", class: "button button-small button-quiet", t: "confirm.delete", onclick: once(() => this.#remove(hook)) }, named.cloneNode(true)),
       ),
       said,
       box,

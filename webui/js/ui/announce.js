@@ -3,11 +3,19 @@
  */
 import { byId } from "../lib/dom.js";
 
-let last = "";
+/** Screen readers speak a change: long enough for them to see the region empty, so that an equal sentence is one too. */
+const EMPTY_MS = 50;
 
-/** Say it once; the same sentence twice in a row is not repeated. @param {string} sentence */
+/** @type {ReturnType<typeof setTimeout>|undefined} */
+let timer;
+
+/** Say it, also when it is what was said last. @param {string} sentence */
 export function announce(sentence) {
-  if (!sentence || sentence === last) return;
-  last = sentence;
-  byId("live").textContent = sentence;
+  if (!sentence) return;
+  const live = byId("live");
+  clearTimeout(timer);
+  live.textContent = "";
+  timer = setTimeout(() => {
+    live.textContent = sentence;
+  }, EMPTY_MS);
 }

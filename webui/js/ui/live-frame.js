@@ -28,8 +28,8 @@ export class LiveFrame {
 
   /** @param {string} id */
   async #look(id) {
-    // A panel that was left has nobody to show it to.
-    if (!this.element.isConnected) {
+    // A panel that was left, or a dialog that was closed, has nobody to show it to; the next `update` begins again.
+    if (!this.element.isConnected || this.element.closest("dialog:not([open])")) {
       this.#stop();
       return;
     }

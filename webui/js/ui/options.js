@@ -110,7 +110,7 @@ function speechEngineChoice() {
   return h("div", { class: "field" }, h("label", { class: "field-label", for: "speech-engine", t: "options.speech_engine" }), select, note);
 }
 
-/** Wan2GP's models, each with its state; the first choice lets the engine decide. */
+/** Wan2GP's models, each with its state; the first choice lets the engine decide. Shown where it may make the video. */
 function modelChoice() {
   const select = h("select", { id: "wangp-model", class: "input", "aria-describedby": "wangp-note", onchange: () => form.set({ wangpModel: select.value }) });
   const note = h("p", { id: "wangp-note", class: "quiet" });
@@ -130,7 +130,11 @@ function modelChoice() {
   onFields(["wangpModel"], update);
   library.addEventListener("engines", update);
   document.addEventListener("localechange", update);
-  return h("div", { class: "field" }, h("label", { class: "field-label", for: "wangp-model", t: "options.model" }), select, note);
+  const field = h("div", { class: "field" }, h("label", { class: "field-label", for: "wangp-model", t: "options.model" }), select, note);
+  onFields(["engine"], () => {
+    field.hidden = !["auto", "wan2gp"].includes(form.value.engine);
+  });
+  return field;
 }
 
 /** The engine, each with its state, and what to do when the chosen one is not ready. */

@@ -29,6 +29,13 @@ function choose(quality) {
   else form.set({ engine, preset: quality === "fast" ? "fast" : "quality" });
 }
 
+/** Whether the video comes from Wan2GP, which knows no presets: chosen, or the only one that is ready to make it. */
+function isPresetIdle() {
+  const { engine } = form.value;
+  const able = library.engines.filter((item) => (engine === "auto" ? item.ready && item.kind === "gpu" : item.name === engine));
+  return able.length === 1 && able[0].name === "wan2gp";
+}
+
 /** Where nothing but drafts can be made, a new user begins with one. */
 export function settleQuality() {
   if (form.isFresh && library.engines.length && !library.engines.some((engine) => engine.ready && engine.name !== DRAFT)) form.set({ engine: DRAFT });
@@ -41,7 +48,7 @@ export function qualityChoice() {
   const note = h("p", { id: "quality-note", class: "engine-note quiet" });
   const update = () => {
     for (const input of inputs) input.checked = input.value === qualityNow();
-    fill(note, ...noteOf());
+    fill(note, ...noteOf(), ...(isPresetIdle() ? [" ", h("span", { t: "studio.quality_wan2gp" })] : []));
     note.classList.toggle("is-warning", form.value.engine !== "auto" && library.engine(form.value.engine)?.ready === false);
   };
   onFields(["engine", "preset"], update);

@@ -24,6 +24,8 @@ export class Stage extends HTMLElement {
   #panel = null;
   /** The job of the address when it was last looked at. @type {string|null|undefined} */
   #routed;
+  /** The job of the address could not be read: its place has the reason instead. */
+  #isUnread = false;
   /** What was last said about the job. */
   #said = "";
 
@@ -48,6 +50,7 @@ export class Stage extends HTMLElement {
     if (byUser && id === this.#routed) return;
     this.#routed = id;
     this.#said = "";
+    this.#isUnread = false;
     if (!id) {
       this.#panel = null;
       fill(this.#body, this.#preview);
@@ -66,7 +69,10 @@ export class Stage extends HTMLElement {
     try {
       await jobs.fetch(id);
     } catch (error) {
-      if (openJobId() === id && !jobs.get(id)) fill(this.#body, problemBox(asProblem(error)));
+      if (openJobId() !== id || jobs.get(id)) return;
+      this.#isUnread = true;
+      fill(this.#body, problemBox(asProblem(error)));
+      this.#update();
     }
   }
 
@@ -82,9 +88,14 @@ export class Stage extends HTMLElement {
     }
     if (!job) {
       delete this.#title.dataset.i18n;
-      bindText(this.#title, id ? "stage.loading" : "stage.preview");
+      bindText(this.#title, !id ? "stage.preview" : this.#isUnread ? "lib.not_there" : "stage.loading");
       fill(this.#meta);
       return;
+    }
+    if (this.#isUnread && this.#panel) {
+      // News of it came after all.
+      this.#isUnread = false;
+      fill(this.#body, this.#panel.element);
     }
     delete this.#title.dataset.i18n;
     this.#title.textContent = job.title || firstLine(job.script_input);
