@@ -163,6 +163,27 @@ async def test_the_figures_of_the_machine_and_of_its_cards(tmp_path: Path) -> No
         )
 
 
+async def test_where_a_key_is_asked_for_only_its_owner_is_told_where_the_data_lies(tmp_path: Path) -> None:
+    page = {"Sec-Fetch-Site": "same-origin"}
+    async with running_studio(tmp_path, api_key=OWNER["X-API-Key"]) as studio:
+        http = studio.http
+
+        async def told(**headers: str) -> str | None:
+            answer = await http.get("/api/system", headers={**page, **headers})
+            assert answer.status_code == 200
+            path: str | None = answer.json()["data"]["path"]
+            return path
+
+        made = (await http.post("/api/keys", json={"name": "comfy"}, headers=OWNER)).json()["key"]
+        assert await told(Authorization=f"Bearer {made}") is None
+        assert await told(**OWNER) == str(studio.settings.data_dir)
+        assert (await http.post("/api/session", json={"key": made})).status_code == 204
+        assert await told() is None
+        assert (await http.post("/api/session", json={"key": OWNER["X-API-Key"]})).status_code == 204
+        assert await told() == str(studio.settings.data_dir)
+        assert (await http.get("/api/system")).json()["data"]["path"] is None
+
+
 async def test_the_welcome_is_for_those_who_have_not_seen_it(tmp_path: Path) -> None:
     async def is_first(studio: Studio) -> bool:
         return bool((await studio.http.get("/api/system")).json()["first_run"])
