@@ -67,7 +67,11 @@ async function loadSystem() {
   if (isFirstRun && ["", "#/", "#"].includes(location.hash)) go("#/start");
 }
 
-let draftStarted = false;
+/** What another tab or a phone may have changed since: portraits, voices, and what is being written. */
+async function catchUp() {
+  await Promise.allSettled([library.loadAvatars(), library.loadVoices(), draftSync.sync()]);
+  settleChoices();
+}
 
 async function loadEverything() {
   // One question first where a key is needed: the others would be refused together.
@@ -80,12 +84,9 @@ async function loadEverything() {
     library.loadVoices(),
     library.loadEngines(),
     jobs.refresh(),
+    // What was being written is known before anything is chosen for a new user.
+    draftSync.sync(),
   ]);
-  // What was being written is known before anything is chosen for a new user.
-  if (!draftStarted && results.every((result) => result.status === "fulfilled")) {
-    draftStarted = true;
-    await draftSync.start();
-  }
   settleChoices();
   settleQuality();
   offerLogout(needsKey);
@@ -114,11 +115,20 @@ async function start() {
   feed.addEventListener("patch", (event) => jobs.merge(/** @type {CustomEvent} */ (event).detail));
   watchConnection(feed);
   let complete = await loadEverything();
+  const lookAgain = async () => {
+    // A service that was down when the page opened: fetch what is missing when it is back.
+    if (complete) await catchUp();
+    else complete = await loadEverything();
+  };
   feed.start();
-  // A service that was down when the page opened: fetch what is missing when it is back.
-  feed.addEventListener("connection", async (event) => {
-    const state = /** @type {CustomEvent<string>} */ (event).detail;
-    if (state === "live" && !complete) complete = await loadEverything();
+  let wasAway = !complete;
+  feed.addEventListener("connection", (event) => {
+    const isLive = /** @type {CustomEvent<string>} */ (event).detail === "live";
+    if (isLive && wasAway) void lookAgain();
+    wasAway = !isLive;
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") void lookAgain();
   });
 }
 

@@ -1,108 +1,123 @@
 /**
  * The composer's draft on the server, so that a reload, another tab and a phone find the same; the browser keeps a copy.
  *
- * Fires `change` when its `state` does.
+ * What was changed here and is not on the server yet is known by the names of its fields, over reloads too: these are
+ * sent, and everything else is taken from there. Fires `change` when its `state` does.
  */
-import { ApiError } from "../api/client.js";
+import { ApiError, problemOf } from "../api/client.js";
 import { getDraft, listDrafts, putDraft } from "../api/endpoints.js";
 import { debounce } from "../lib/dom.js";
+import { readPref, writePref } from "../lib/prefs.js";
 import { form } from "./form.js";
 
 const NAME = "studio";
+/** Where the browser keeps the names of fields that are still to be sent, beside the form's own copy. */
+const UNSENT = "draft-unsent";
 const SAVE_AFTER_MS = 1500;
 /** After an answer that did not come. */
 const AGAIN_AFTER_MS = 10_000;
+/** Browsers send up to 64 KiB for a page that is gone. */
+const MOST_KEPT_ALIVE = 64_000;
 /** Which of two is being looked at is the matter of one page. */
 const OWN = new Set(["speaking"]);
 
 class DraftSync extends EventTarget {
   /** "local" when only this browser has it, "" before anybody knows. @type {""|"saved"|"saving"|"local"} */
   state = "";
-  /** Of what the server has; null while it has none. @type {number|null} */
+  /** Of what the server has; null while it has none or nobody has looked. @type {number|null} */
   #revision = null;
-  #isDirty = false;
-  #isBusy = false;
+  /** Fields that the server does not have as they stand here. @type {Set<string>} */
+  #changed = new Set(readPref(UNSENT, /** @type {string[]} */ ([])));
+  /** One exchange at a time: an answer that was overtaken would bring back what was there before. @type {Promise<void>|null} */
+  #running = null;
   #isTaking = false;
-  #isOn = false;
-  #save = debounce(() => void this.#send(), SAVE_AFTER_MS);
+  #isOn = true;
+  #save = debounce(() => void this.sync(), SAVE_AFTER_MS);
+  #again = debounce(() => this.#changed.size && void this.sync(), AGAIN_AFTER_MS);
 
-  /** What the server has is taken over; then every change is sent to it. */
-  async start() {
-    this.#isOn = true;
-    // What is typed while the answer is on its way is newer than it.
+  constructor() {
+    super();
+    // From the first moment: what is typed while the service is away is newer than what it has.
     form.addEventListener("change", (event) => {
-      const changed = /** @type {CustomEvent<string[]>} */ (event).detail;
-      if (this.#isTaking || changed.every((name) => OWN.has(name))) return;
-      this.#isDirty = true;
+      const names = /** @type {CustomEvent<string[]>} */ (event).detail.filter((name) => !OWN.has(name));
+      if (this.#isTaking || !this.#isOn || !names.length) return;
+      for (const name of names) this.#changed.add(name);
+      this.#keep();
       this.#set("saving");
       this.#save();
     });
-    // Another tab or a phone may have written meanwhile.
     document.addEventListener("visibilitychange", () => {
-      if (document.visibilityState === "visible") void this.#take();
-      else if (this.#isDirty) void this.#send();
+      if (document.visibilityState === "hidden" && this.#changed.size) void this.sync({ isLeaving: true });
     });
-    await this.#take();
   }
 
-  /** Read what is there, unless something newer stands here. */
-  async #take() {
-    if (!this.#isOn || this.#isDirty || this.#isBusy) return;
+  /**
+   * Send what was changed here; take over what another tab or a phone wrote.
+   * @param {{isLeaving?: boolean}} [how]  `isLeaving`: the page may be gone before the answer comes
+   */
+  sync({ isLeaving = false } = {}) {
+    this.#running ??= this.#exchange(isLeaving).finally(() => {
+      this.#running = null;
+      // Typed meanwhile.
+      if (this.#changed.size && this.state === "saving") this.#save();
+    });
+    return this.#running;
+  }
+
+  /** @param {boolean} isLeaving */
+  async #exchange(isLeaving) {
+    if (!this.#isOn) return;
     try {
-      const { data } = await listDrafts();
-      if (!data.some((draft) => draft.name === NAME)) {
-        // The first page to come here brings what its browser kept.
-        if (!form.isFresh) await this.#send();
-        return;
-      }
-      const draft = await getDraft(NAME);
-      if (this.#isDirty || draft.revision === this.#revision) return;
-      this.#revision = draft.revision;
+      if (!isLeaving && (this.#revision === null || !this.#changed.size)) await this.#read();
+      // The first page to come here brings what its browser kept.
+      if (this.#changed.size || (this.#revision === null && !form.isFresh)) await this.#send(isLeaving);
+      if (this.#revision !== null) this.#set(this.#changed.size ? "saving" : "saved");
+    } catch (error) {
+      // A service without drafts keeps none.
+      if (error instanceof ApiError && error.status === 404) this.#isOn = false;
+      this.#set("local");
+      this.#again();
+    }
+  }
+
+  /** Take what the server has, but for what was changed here. */
+  async #read() {
+    const { data } = await listDrafts();
+    const draft = data.some((item) => item.name === NAME) ? await getDraft(NAME) : null;
+    if (draft && draft.revision !== this.#revision) {
+      this.#settle(draft.body);
       this.#isTaking = true;
-      form.take(draft.body);
+      form.take(Object.fromEntries(Object.entries(draft.body).filter(([name]) => !this.#changed.has(name))));
       this.#isTaking = false;
-      this.#set("saved");
-    } catch (error) {
-      this.#failed(error);
     }
+    this.#revision = draft?.revision ?? null;
   }
 
-  async #send() {
-    if (this.#isBusy) return;
-    this.#isBusy = true;
-    this.#isDirty = false;
+  /** @param {boolean} isLeaving */
+  async #send(isLeaving) {
     this.#set("saving");
-    try {
-      const body = Object.fromEntries(Object.entries(form.value).filter(([name]) => !OWN.has(name)));
-      const kept = await this.#put(body);
-      this.#revision = kept.revision;
-      this.#set(this.#isDirty ? "saving" : "saved");
-    } catch (error) {
-      this.#isDirty = true;
-      this.#failed(error);
-      if (this.#isOn) setTimeout(() => void this.#send(), AGAIN_AFTER_MS);
-    } finally {
-      this.#isBusy = false;
-      if (this.#isDirty && this.state === "saving") this.#save();
-    }
-  }
-
-  /** Who types now wins over what was written elsewhere meanwhile. @param {object} body */
-  async #put(body) {
-    try {
-      return await putDraft(NAME, { body, revision: this.#revision });
-    } catch (error) {
+    let body = mine();
+    const put = isLeaving ? putOnLeaving : putDraft;
+    const kept = await put(NAME, { body, revision: this.#revision }).catch(async (error) => {
       if (!(error instanceof ApiError) || error.status !== 409) throw error;
-      const { revision } = await getDraft(NAME);
-      return putDraft(NAME, { body, revision });
-    }
+      // Somebody else wrote: theirs stays, with what was changed here.
+      await this.#read();
+      body = mine();
+      return putDraft(NAME, { body, revision: this.#revision });
+    });
+    this.#revision = kept.revision;
+    this.#settle(body);
   }
 
-  /** @param {unknown} error */
-  #failed(error) {
-    // A service without drafts keeps none.
-    if (error instanceof ApiError && error.status === 404) this.#isOn = false;
-    this.#set("local");
+  /** Nothing is to be sent of what the server has as it stands here. @param {Record<string, unknown>} body */
+  #settle(body) {
+    const now = mine();
+    for (const name of this.#changed) if (now[name] === body[name]) this.#changed.delete(name);
+    this.#keep();
+  }
+
+  #keep() {
+    writePref(UNSENT, [...this.#changed]);
   }
 
   /** @param {"saved"|"saving"|"local"} state */
@@ -111,6 +126,25 @@ class DraftSync extends EventTarget {
     this.state = state;
     this.dispatchEvent(new Event("change"));
   }
+}
+
+/** The form as the server keeps it. @returns {Record<string, unknown>} */
+const mine = () => Object.fromEntries(Object.entries(form.value).filter(([name]) => !OWN.has(name)));
+
+/**
+ * A page that is closed takes its requests with it, but for small ones that are marked.
+ * @type {typeof putDraft}
+ */
+async function putOnLeaving(name, draft) {
+  const body = JSON.stringify(draft);
+  const answer = await fetch(`/api/drafts/${encodeURIComponent(name)}`, {
+    method: "PUT",
+    headers: { "Content-Type": "application/json" },
+    body,
+    keepalive: new Blob([body]).size < MOST_KEPT_ALIVE,
+  });
+  if (!answer.ok) throw await problemOf(answer);
+  return answer.json();
 }
 
 export const draftSync = new DraftSync();

@@ -89,11 +89,17 @@ class Form extends EventTarget {
   #state = restore(readPref("draft", null));
   /** Nothing was ever chosen in this browser. */
   isFresh = readPref("draft", null) === null;
-  #save = debounce(() => writePref("draft", this.#state), SAVE_AFTER_MS);
+  #isKept = true;
+  #save = debounce(() => this.#keep(), SAVE_AFTER_MS);
 
   constructor() {
     super();
-    addEventListener("pagehide", () => writePref("draft", this.#state));
+    addEventListener("pagehide", () => this.#keep());
+  }
+
+  /** A tab where nothing was changed leaves alone what another one kept. */
+  #keep() {
+    if (!this.#isKept) this.#isKept = writePref("draft", this.#state);
   }
 
   /** @returns {Readonly<FormState>} */
@@ -107,6 +113,7 @@ class Form extends EventTarget {
     const changed = names.filter((name) => this.#state[name] !== patch[name]);
     if (!changed.length) return;
     this.#state = { ...this.#state, ...patch };
+    this.#isKept = false;
     this.#save();
     this.dispatchEvent(new CustomEvent("change", { detail: changed }));
   }

@@ -31,12 +31,16 @@ class Library extends EventTarget {
   }
 
   async loadAvatars() {
-    this.avatars = (await api.listAvatars()).data;
+    const { data } = await api.listAvatars();
+    if (isSame(data, this.avatars)) return;
+    this.avatars = data;
     this.#fire("avatars");
   }
 
   async loadVoices() {
-    this.voices = (await api.listVoices()).data;
+    const { data } = await api.listVoices();
+    if (isSame(data, this.voices)) return;
+    this.voices = data;
     this.#fire("voices");
   }
 
@@ -103,6 +107,9 @@ class Library extends EventTarget {
     this.dispatchEvent(new Event(name));
   }
 }
+
+/** Lists are drawn anew when they are told of, which takes the keyboard away: only for news. @param {object[]} next @param {object[]} known */
+const isSame = (next, known) => next.length > 0 && JSON.stringify(next) === JSON.stringify(known);
 
 export const library = new Library();
 

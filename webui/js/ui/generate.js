@@ -41,10 +41,11 @@ export class Generate extends HTMLElement {
       if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
       if (document.querySelector("dialog[open]") || route().name !== "studio") return;
       event.preventDefault();
-      void this.#submit();
+      // Keys that are held down are told again and again.
+      if (!event.repeat) void this.#submit();
     });
     form.addEventListener("change", () => this.#update());
-    library.addEventListener("limits", () => this.#update());
+    for (const news of ["limits", "avatars", "voices"]) library.addEventListener(news, () => this.#update());
     this.#update();
   }
 

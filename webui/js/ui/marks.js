@@ -128,7 +128,8 @@ class ReadingDialog {
     try {
       await putReading(term, reading);
       this.element.close();
-      this.#area.dispatchEvent(new Event("input", { bubbles: true }));
+      // The text is the same, and is read otherwise.
+      this.#area.dispatchEvent(new Event("readingchange"));
     } catch (error) {
       fill(this.#problem, problemBox(asProblem(error)));
     }

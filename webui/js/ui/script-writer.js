@@ -7,6 +7,7 @@ import { ApiError } from "../api/client.js";
 import { h, fill } from "../lib/dom.js";
 import { bindText, t } from "../lib/i18n.js";
 import { form, speakerNames } from "../state/form.js";
+import { mayReplaceScript } from "../library/reuse.js";
 import { announce } from "./announce.js";
 import { icon } from "./icons.js";
 import { asProblem, problemBox } from "./problem.js";
@@ -30,7 +31,7 @@ class ScriptWriter {
   #model = h("p", { class: "quiet", t: "writer.looking" });
   #problem = h("div", {});
   #write = h("button", { type: "submit", class: "button button-primary" });
-  #use = h("button", { type: "button", class: "button", t: "writer.use", hidden: true, onclick: () => this.#take() });
+  #use = h("button", { type: "button", class: "button", t: "writer.use", hidden: true, onclick: () => void this.#take() });
 
   constructor() {
     this.element = h(
@@ -130,8 +131,10 @@ class ScriptWriter {
     }
   }
 
-  #take() {
-    form.set({ script: this.#text.textContent?.trim() ?? "" });
+  async #take() {
+    const script = this.#text.textContent?.trim() ?? "";
+    if (!(await mayReplaceScript(script))) return;
+    form.set({ script });
     this.element.close();
     document.getElementById("script")?.focus();
   }

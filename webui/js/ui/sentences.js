@@ -38,6 +38,8 @@ export class Sentences {
   /** Open chips, by what they say: a new answer finds them again. @type {Set<string>} */
   #open = new Set();
   #isAllShown = false;
+  /** Not asked because somebody is speaking: asked when that is over. */
+  #isPutOff = false;
   #player = new SentencePlayer(() => this.#drawn());
   #ask = debounce(() => void this.#askUnasked(), ASK_AFTER_MS);
   #list = h("ol", { class: "sentences", tLabel: "check.title" });
@@ -53,6 +55,13 @@ export class Sentences {
       if (!changed.some((name) => FIELDS.includes(name))) return;
       this.#asked += 1;
       this.element.hidden = !form.value.script.trim() || !this.#found;
+      this.#drawnIfOld();
+      this.#ask();
+    });
+    area.addEventListener("readingchange", () => void this.check());
+    jobs.addEventListener("change", () => {
+      if (!this.#isPutOff || isSpeaking()) return;
+      this.#isPutOff = false;
       this.#ask();
     });
     document.addEventListener("localechange", () => this.#drawn());
@@ -70,12 +79,23 @@ export class Sentences {
     announce(t("check.done"));
   }
 
-  /** Not while the one who would answer is speaking a video. */
   async #askUnasked() {
     const { script } = form.value;
-    const isSpeaking = jobs.list().some((job) => ["processing", "fallback"].includes(job.status) && job.stage !== "video" && job.stage !== "finish");
-    if (!/[\p{L}\p{N}]/u.test(script) || script.length > MOST_UNASKED || isSpeaking) return;
-    await this.#look(false);
+    if (!/[\p{L}\p{N}]/u.test(script) || script.length > MOST_UNASKED) return;
+    this.#isPutOff = isSpeaking();
+    if (this.#isPutOff) this.#drawnIfOld();
+    else await this.#look(false);
+  }
+
+  /** What is shown is of an earlier text, and no answer comes by itself. */
+  get #isOld() {
+    const { script } = form.value;
+    return script !== this.#text && (script.length > MOST_UNASKED || isSpeaking());
+  }
+
+  /** Chips of a text that is gone are put away, and come back with it. */
+  #drawnIfOld() {
+    if (this.#isOld !== this.#list.hidden) this.#drawn();
   }
 
   /** @param {boolean} isAsked  whether to tell what goes wrong @returns {Promise<ScriptCheck|null>} */
@@ -106,6 +126,11 @@ export class Sentences {
   #drawn() {
     const found = this.#found;
     if (!found) return;
+    this.#list.hidden = this.#isOld;
+    if (this.#list.hidden) {
+      fill(this.#summary, h("span", { t: "check.old" }));
+      return;
+    }
     const doubts = found.sentences.flatMap((sentence) => sentence.doubts).length;
     const said = { n: found.sentences.length, time: duration(found.estimated_s), doubts };
     fill(this.#summary, h("span", { t: [doubts ? "check.summary" : "check.summary_clear", said] }));
@@ -215,6 +240,9 @@ export class Sentences {
     }
   }
 }
+
+/** Whether the one who would answer is speaking a video. */
+const isSpeaking = () => jobs.list().some((job) => ["processing", "fallback"].includes(job.status) && job.stage !== "video" && job.stage !== "finish");
 
 /** Whether it is said in other words than it is written in. @param {Sentence} sentence */
 const isOther = (sentence) => sentence.spoken !== "" && sentence.spoken !== sentence.text;

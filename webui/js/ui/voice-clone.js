@@ -93,7 +93,7 @@ class CloneDialog {
     this.#update();
     try {
       const voice = await library.addVoice(this.#file, this.#name.value.trim());
-      form.set({ voiceId: voice.voice_id });
+      form.chooseVoice(voice.voice_id);
       announce(t("clone.done", { name: voice.name }));
       this.#showDone(voice);
     } catch (error) {
