@@ -202,7 +202,11 @@ def test_settings_of_an_old_video_can_be_used_again_and_it_can_be_deleted(
     page.fill("#script", "Something else")
     page.locator(f'aio-history [data-job="{job_id}"]').get_by_role("link").click()
     page.get_by_role("button", name="Use these settings").click()
-    assert page.input_value("#script") == "A short one."
+    page.get_by_role("dialog").get_by_role("button", name="Keep").click()
+    assert page.input_value("#script") == "Something else"
+    page.get_by_role("button", name="Use these settings").click()
+    page.get_by_role("dialog").get_by_role("button", name="Replace").click()
+    page.wait_for_function("() => document.querySelector('#script').value === 'A short one.'")
     assert page.locator('input[name=aspect][value="9:16"]').is_checked()
 
     page.locator(f'aio-history [data-job="{job_id}"]').get_by_role("link").click()

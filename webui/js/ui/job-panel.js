@@ -2,10 +2,10 @@
  * One job on the stage: picture or player, progress, notices, files, actions.
  */
 import { h, fill } from "../lib/dom.js";
-import { form } from "../state/form.js";
+import { reuseSettings } from "../library/reuse.js";
 import { isActive, isFinished, jobs } from "../state/jobs.js";
 import { library } from "../state/library.js";
-import { closeJob, openJob } from "../state/route.js";
+import { openJob } from "../state/route.js";
 import { confirmLoss } from "./confirm.js";
 import { icon } from "./icons.js";
 import { jobNotices } from "./job-notices.js";
@@ -124,8 +124,10 @@ export class JobPanel {
     }
     if (job.status !== "completed") buttons.push(this.#retryButton(job, "job.retry", undefined));
     if (isFinished(job)) {
+      const reuse = h("button", { type: "button", class: "button", t: "job.reuse" }, icon("reuse"));
+      reuse.addEventListener("click", () => void this.#try(reuse, () => this.#reuse(job)));
       buttons.push(
-        h("button", { type: "button", class: "button", t: "job.reuse", onclick: () => this.#reuse(job) }, icon("reuse")),
+        reuse,
         h("button", { type: "button", class: "button button-quiet", t: "job.delete", onclick: () => void this.#delete(job) }, icon("trash")),
       );
     }
@@ -145,10 +147,8 @@ export class JobPanel {
   }
 
   /** @param {Job} job */
-  #reuse(job) {
-    form.useJob(job);
-    closeJob();
-    document.getElementById("script")?.focus();
+  async #reuse(job) {
+    if (await reuseSettings(job)) document.getElementById("script")?.focus();
   }
 
   /** @param {Job} job */
