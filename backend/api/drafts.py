@@ -20,7 +20,7 @@ CONFLICT = (409,)
 
 @router.get("")
 async def list_drafts(services: ServicesDep) -> DraftList:
-    """All drafts, the one saved last first."""
+    """All drafts without their bodies, the one saved last first."""
     return await services.library.drafts.all()
 
 

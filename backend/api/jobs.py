@@ -178,6 +178,9 @@ async def get_report(services: ServicesDep, job_id: str) -> QualityReport:
         ErrorCode.QUEUE_FULL,
         ErrorCode.IDEMPOTENCY_CONFLICT,
         ErrorCode.ENGINE_NOT_INSTALLED,
+        ErrorCode.AVATAR_NOT_FOUND,
+        ErrorCode.FETCH_REFUSED,
+        ErrorCode.TOO_LARGE,
         statuses=BODY_STATUSES,
     ),
 )

@@ -41,5 +41,13 @@ class DraftView(WireModel):
     saved_at: str
 
 
+class DraftEntry(WireModel):
+    """A draft in the list: its body may be long, and is read by name."""
+
+    name: str
+    revision: int
+    saved_at: str
+
+
 class DraftList(WireModel):
-    data: list[DraftView]
+    data: list[DraftEntry]

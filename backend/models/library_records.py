@@ -56,6 +56,15 @@ class FolderRecord:
 
 
 @dataclass(frozen=True)
+class DraftHead:
+    """A draft without its body."""
+
+    name: str
+    revision: int
+    saved_at: int
+
+
+@dataclass(frozen=True)
 class DraftRecord:
     """What a page keeps of unfinished work. `revision` counts the times it was saved, from 1."""
 

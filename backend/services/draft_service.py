@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backend.models.draft import DraftList, DraftPut, DraftView
+from backend.models.draft import DraftEntry, DraftList, DraftPut, DraftView
 from backend.models.library_records import DraftRecord
 from backend.storage.drafts import DraftsRepository
 from backend.utils.clock import iso_from_ms
@@ -15,8 +15,13 @@ class DraftService:
         self._drafts = drafts
 
     async def all(self) -> DraftList:
-        """All drafts, the one saved last first."""
-        return DraftList(data=[_view(draft) for draft in await self._drafts.list_all()])
+        """All drafts without their bodies, the one saved last first."""
+        return DraftList(
+            data=[
+                DraftEntry(name=draft.name, revision=draft.revision, saved_at=iso_from_ms(draft.saved_at))
+                for draft in await self._drafts.list_all()
+            ]
+        )
 
     async def get(self, name: str) -> DraftView:
         """Raises `UnknownId`."""

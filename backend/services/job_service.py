@@ -142,6 +142,10 @@ class JobService:
             owner=batch_id or "",
         )
 
+    async def check_portrait(self, avatar_url: str) -> None:
+        """Refuse a portrait that `create` would refuse."""
+        await self._avatars.check(avatar_url)
+
     async def created(self, record: JobRecord) -> JobCreated:
         """The answer to who made a job."""
         position = await self._store.jobs.queue_position(record.job_id)

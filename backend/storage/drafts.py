@@ -12,7 +12,7 @@ from typing import Any
 
 from backend.models.codes import ErrorCode
 from backend.models.errors import OutOfDate, RequestError, UnknownId
-from backend.models.library_records import DraftRecord
+from backend.models.library_records import DraftHead, DraftRecord
 from backend.storage.db import Database, Transaction
 from backend.storage.job_rows import dump
 from backend.utils.clock import Clock
@@ -21,7 +21,7 @@ from backend.utils.clock import Clock
 MAX_DRAFTS = 100
 
 _BY_NAME = "SELECT * FROM drafts WHERE name = :name"
-_ALL = "SELECT * FROM drafts ORDER BY saved_at DESC, name"
+_ALL = "SELECT name, revision, saved_at FROM drafts ORDER BY saved_at DESC, name"
 _COUNT = "SELECT count(*) FROM drafts"
 _SAVE = """
 INSERT INTO drafts (name, body_json, revision, saved_at) VALUES (:name, :body, :revision, :now)
@@ -39,9 +39,10 @@ class DraftsRepository:
         self._db = db
         self._clock = clock
 
-    async def list_all(self) -> list[DraftRecord]:
-        """All drafts, the one saved last first."""
-        return [_draft(row) for row in await self._db.all(_ALL)]
+    async def list_all(self) -> list[DraftHead]:
+        """All drafts, the one saved last first. Without the bodies: together they may be 20 MB."""
+        rows = await self._db.all(_ALL)
+        return [DraftHead(row["name"], row["revision"], row["saved_at"]) for row in rows]
 
     async def get(self, name: str) -> DraftRecord:
         """One draft. Raises `UnknownId`."""

@@ -30,6 +30,7 @@ async def test_a_draft_is_kept_over_a_restart_and_a_second_page_cannot_overwrite
         await studio.http.put("/api/drafts/kept-aside-1", json={"body": {}})
         listed = (await studio.http.get("/api/drafts")).json()["data"]
         assert {(one["name"], one["revision"]) for one in listed} == {("studio", 2), ("kept-aside-1", 1)}
+        assert all(set(one) == {"name", "revision", "saved_at"} for one in listed), "no bodies"
         assert (await studio.http.delete("/api/drafts/studio")).status_code == 204
         assert (await studio.http.delete("/api/drafts/studio")).status_code == 404
         gone = await studio.http.put("/api/drafts/studio", json={"body": {}, "revision": 2})

@@ -96,6 +96,47 @@ async def test_a_voice_that_was_enrolled_anew_since_is_heard_in_the_final_video(
         )
 
 
+async def free(studio: Studio, rule: str) -> None:
+    answer = await studio.http.post("/api/system/disk/reclaim", json={"what": [rule]})
+    assert answer.status_code == 200, answer.text
+
+
+async def refused_for_its_portrait(studio: Studio, draft: str) -> None:
+    total = (await studio.http.get("/api/jobs")).json()["total"]
+    answer = await promote(studio, draft, engine="my_engine")
+    assert (answer.status_code, answer.json()["code"]) == (404, "avatar_not_found")
+    assert (await studio.http.get("/api/jobs")).json()["total"] == total, "no job was made"
+
+
+async def test_a_draft_whose_portrait_was_deleted_is_not_promoted(tmp_path: Path) -> None:
+    async with running_studio(tmp_path, adapters=[RenderingEngine("my_engine")]) as studio:
+        portrait = await studio.http.post(
+            "/api/avatars", files={"image_file": ("me.png", png(), "image/png")}
+        )
+        avatar_id = portrait.json()["avatar_id"]
+        draft = await studio.submit(preferred_engine="draft", avatar_url=avatar_id)
+        await studio.wait_for(draft)
+        final = (await promote(studio, draft, engine="my_engine")).json()["job_id"]
+        assert (await studio.wait_for(final))["status"] == "completed"
+        assert (await studio.http.delete(f"/api/avatars/{avatar_id}")).status_code == 204
+        await refused_for_its_portrait(studio, draft)
+
+
+async def test_a_draft_whose_picture_left_the_uploads_is_promoted_only_while_its_copy_is_kept(
+    tmp_path: Path,
+) -> None:
+    async with running_studio(tmp_path, adapters=[RenderingEngine("my_engine")]) as studio:
+        picture = studio.settings.uploads_dir / "me.png"
+        picture.write_bytes(png())
+        draft = await studio.submit(preferred_engine="draft", avatar_url="me.png")
+        await studio.wait_for(draft)
+        picture.unlink()
+        final = (await promote(studio, draft, engine="my_engine")).json()["job_id"]
+        assert (await studio.wait_for(final))["status"] == "completed"
+        await free(studio, "intermediates")
+        await refused_for_its_portrait(studio, draft)
+
+
 async def test_a_promotion_that_cannot_work_is_refused_before_there_is_a_job(tmp_path: Path) -> None:
     async with running_studio(tmp_path, adapters=[MissingEngine("missing")]) as studio:
         draft = await studio.submit(preferred_engine="draft")
