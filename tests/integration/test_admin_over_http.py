@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from backend.models.codes import ErrorCode
 from backend.models.errors import EngineFailure
+from backend.services import support_bundle
 from backend.utils.logger import app_logger, worker_logger
+from backend.utils.redact import Redactor
 from tests.integration.test_library_over_http import png, tone
+from tests.support.chat_server import chat_host
 from tests.support.studio import Studio, running_studio
 from tests.support.twin_gpus import gpu
 
@@ -218,6 +224,10 @@ PLANTED = {
     "page secret": "sk-plantedplantedplanted",
     "address password": "pr0xypassw0rd",
     "hub token": "hf_plantedtokenplanted",
+    "prompt": "a woman in the laboratory of project Xylophone",
+    "written sentence": "It asks for time, and gives it back",
+    "model folder": "/srv/contoso-weights",
+    "own address": "https://mirror.contoso.example",
 }
 
 
@@ -225,9 +235,14 @@ async def test_the_support_bundle_holds_what_helps_and_nothing_that_people_made(
     settings: dict[str, Any] = {
         "api_key": OWNER["X-API-Key"],
         "fetch_proxy": "http://user:pr0xypassw0rd@127.0.0.1:9",
+        "model_folders": PLANTED["model folder"],
+        "hf_endpoint": PLANTED["own address"],
         **OFFLINE,
     }
-    async with running_studio(tmp_path, **settings) as studio:
+    async with (
+        chat_host(f"Tea is quiet. {PLANTED['written sentence']}. Boil water.") as host,
+        running_studio(tmp_path, script_api_url=host.url, **settings) as studio,
+    ):
         http = studio.http
         http.headers.update(OWNER)
         await http.patch("/api/settings", json={"values": {"SCRIPT_API_KEY": PLANTED["page secret"]}})
@@ -241,10 +256,13 @@ async def test_the_support_bundle_holds_what_helps_and_nothing_that_people_made(
             "/api/avatars", files={"image_file": (f"{PLANTED['portrait']}.png", png(), "image/png")}
         )
         await http.post("/api/folders", json={"name": PLANTED["folder"]})
+        written = await studio.wait_for(await studio.submit(script_mode="auto", script_input="tea"))
+        assert written["status"] == "completed"
         studio.draft.fail_next(EngineFailure(ErrorCode.INTERNAL_ERROR, "The engine broke."))
         job = await studio.wait_for(
             await studio.submit(
                 script_input=SCRIPT,
+                prompt=f"{PLANTED['prompt']}. Calm.",
                 title=PLANTED["title"],
                 voice_id=voice.json()["voice_id"],
                 avatar_url=portrait.json()["avatar_id"],
@@ -252,7 +270,7 @@ async def test_the_support_bundle_holds_what_helps_and_nothing_that_people_made(
         )
         # What an engine of somebody else might print.
         for text in (
-            *PLANTED.values(),
+            *(value for what, value in PLANTED.items() if what != "own address"),
             SCRIPT,
             made["key"],
             str(studio.settings.data_dir / "x"),
@@ -272,7 +290,11 @@ async def test_the_support_bundle_holds_what_helps_and_nothing_that_people_made(
             assert secret not in text, f"{what} in {name}"
         for secret in (made["key"], str(tmp_path), "/home/mei", "Zanzibar", "桑给巴尔"):
             assert secret not in text, f"{secret} in {name}"
-    (fact,) = json.loads(told["jobs.json"])
+    shown = {one["name"]: one for one in json.loads(told["settings.json"])["data"]}
+    for name in ("MODEL_FOLDERS", "HF_ENDPOINT", "SCRIPT_API_URL", "FETCH_PROXY", "SCRIPT_API_KEY"):
+        assert (shown[name]["value"], shown[name]["set"]) == (None, True)
+    assert shown["MODEL_OFFLINE"]["value"] is True
+    fact, _ = json.loads(told["jobs.json"])
     assert (fact["job_id"], fact["status"], fact["script_chars"]) == (
         job["job_id"],
         job["status"],
@@ -282,3 +304,60 @@ async def test_the_support_bundle_holds_what_helps_and_nothing_that_people_made(
     assert "said: " in told["logs/worker.log"]
     assert json.loads(told["doctor.json"])["checks"]
     assert json.loads(told["system.json"])["version"]
+
+
+async def packed_log(studio: Studio) -> str:
+    answer = await studio.http.get("/api/support-bundle")
+    assert answer.status_code == 200
+    return zipfile.ZipFile(io.BytesIO(answer.content)).read("logs/worker.log").decode("utf-8")
+
+
+async def test_of_what_jobs_said_the_newest_is_taken_out_up_to_a_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(support_bundle, "MAX_SENTENCES", 2)
+    given: list[int] = []
+    made = Redactor.__init__
+
+    def noted(self: Redactor, **options: Any) -> None:
+        options["secrets"] = list(options["secrets"])
+        given.append(sum(secret is not None and "sentence" in secret for secret in options["secrets"]))
+        made(self, **options)
+
+    monkeypatch.setattr(Redactor, "__init__", noted)
+    async with running_studio(tmp_path, **OFFLINE) as studio:
+        for script in ("The oldest sentence.", "Short. The newer sentence. The newest sentence. It is."):
+            await studio.wait_for(await studio.submit(script_input=script))
+        worker_logger.info("draft-1 | The oldest sentence. Short. The newer sentence")
+        told = await packed_log(studio)
+    assert "draft-1 | The oldest sentence. Short. ***" in told
+    # What is not in a text is not looked for in its pieces.
+    assert max(given) == 1
+
+
+async def test_what_cannot_be_cleaned_in_time_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(support_bundle, "CLEAN_WITHIN_S", 0.0)
+    async with running_studio(tmp_path, **OFFLINE) as studio:
+        worker_logger.info("draft-1 | something")
+        told = await packed_log(studio)
+    assert told == "(what stood before was left out: cleaning it took too long)\n"
+
+
+async def test_a_log_of_many_pieces_is_packed_whole_and_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(support_bundle, "_PIECE_CHARS", 100)
+    async with running_studio(tmp_path, **OFFLINE) as studio:
+        for number in range(200):
+            worker_logger.info("draft-1 | number %d %s", number, "\n" * (number % 3))
+        try:
+            raise OSError("x" * 300)
+        except OSError:
+            worker_logger.exception("draft-1 | broken")
+        told = await packed_log(studio)
+        kept = (studio.settings.logs_dir / "worker.log").read_text(encoding="utf-8")
+    found = re.findall(r"number (\d+)", told)
+    assert found == [str(number) for number in range(200)]
+    assert told.count("\n") == kept.count("\n")
