@@ -6,6 +6,7 @@ import { writeScript } from "../api/script-stream.js";
 import { ApiError } from "../api/client.js";
 import { h, fill } from "../lib/dom.js";
 import { bindText, t } from "../lib/i18n.js";
+import { durationText } from "../lib/format.js";
 import { form, speakerNames } from "../state/form.js";
 import { mayReplaceScript } from "../library/reuse.js";
 import { announce } from "./announce.js";
@@ -26,7 +27,7 @@ class ScriptWriter {
   #writing = null;
   #topic = h("textarea", { id: "writer-topic", class: "input", rows: 3, maxlength: 4000, tPlaceholder: "writer.topic_hint" });
   #language = h("select", { id: "writer-language", class: "input" }, ...["auto", "zh", "en", "ja"].map((code) => h("option", { value: code, t: `language.${code}` })));
-  #seconds = h("select", { id: "writer-seconds", class: "input" }, ...SECONDS.map((s) => h("option", { value: s, t: s < 60 ? ["time.seconds", { s }] : ["time.minutes", { m: s / 60, s: 0 }] })));
+  #seconds = h("select", { id: "writer-seconds", class: "input" }, ...SECONDS.map((s) => h("option", { value: s, t: durationText(s) })));
   #text = h("div", { class: "written", "aria-live": "polite", tLabel: "writer.text" });
   #model = h("p", { class: "quiet", t: "writer.looking" });
   #problem = h("div", {});
