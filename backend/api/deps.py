@@ -27,19 +27,20 @@ async def _services(request: Request) -> Services:
 ServicesDep = Annotated[Services, Depends(_services)]
 
 
-async def _owner(request: Request) -> None:
-    """Raises `unauthorized` for whoever came in with a key that was made on the page."""
+def is_owner(request: Request) -> bool:
+    """Whether no key is asked for, or the key of the service was shown, by itself or by a session opened with it."""
     access = services_of(request).access
     if not access.is_required:
-        return
-    caller = request.client.host if request.client else ""
+        return True
     shown = shown_key(request.headers)
-    is_owner = (
-        access.is_owner_key(shown, caller)
-        if shown
-        else access.is_owner_session(session_token(request.headers))
-    )
-    if not is_owner:
+    if shown:
+        return access.is_owner_key(shown, request.client.host if request.client else "")
+    return access.is_owner_session(session_token(request.headers))
+
+
+async def _owner(request: Request) -> None:
+    """Raises `unauthorized` for whoever came in with a key that was made on the page."""
+    if not is_owner(request):
         raise RequestError(
             ErrorCode.UNAUTHORIZED,
             "Keys and settings are changed with the key of the service itself, not with one that was made here.",

@@ -6,12 +6,10 @@ import asyncio
 
 from fastapi import APIRouter, Request
 
-from backend.api.deps import ServicesDep
+from backend.api.deps import ServicesDep, is_owner
 from backend.api.errors import BODY_STATUSES, problems
-from backend.api.guards import session_token, shown_key
 from backend.models.library import EngineList, HealthView, SystemView
 from backend.models.system import FirstRun, FirstRunView
-from backend.services.services import Services
 
 health_router = APIRouter(tags=["system"])
 router = APIRouter(tags=["system"])
@@ -35,20 +33,9 @@ async def get_system(services: ServicesDep, request: Request) -> SystemView:
     view = await services.system.view()
     # People want to know where their files lie; programs get no path of this computer in any answer. Browsers say so
     # themselves, and no script in a page can; a program can, so where a key is asked for it takes the owner's as well.
-    if request.headers.get("sec-fetch-site") == "same-origin" and _is_owner(services, request):
+    if request.headers.get("sec-fetch-site") == "same-origin" and is_owner(request):
         return view
     return view.model_copy(update={"data": view.data.model_copy(update={"path": None})})
-
-
-def _is_owner(services: Services, request: Request) -> bool:
-    """Whether no key is asked for, or the key of the service was shown, by itself or by a session opened with it."""
-    access = services.access
-    if not access.is_required:
-        return True
-    shown = shown_key(request.headers)
-    if shown:
-        return access.is_owner_key(shown, request.client.host if request.client else "")
-    return access.is_owner_session(session_token(request.headers))
 
 
 @router.post("/system/first-run", responses=problems(statuses=BODY_STATUSES))

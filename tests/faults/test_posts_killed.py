@@ -35,6 +35,8 @@ def test_every_job_that_was_acknowledged_before_a_kill_exists_after_the_restart(
                     answer = http.post("/api/jobs", json=job_body(title=f"job {number}"))
                 except httpx.TransportError:
                     return  # killed; this one was never answered
+                if answer.status_code == 503:  # a busy database says so; nothing was promised
+                    continue
                 assert answer.status_code == 202, answer.text
                 acknowledged.append(answer.json()["job_id"])
                 if len(acknowledged) >= KILL_AFTER:
