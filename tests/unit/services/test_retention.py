@@ -175,6 +175,7 @@ async def test_what_has_stars_does_not_push_out_the_videos_that_have_none(tmp_pa
         await rules.run()
         assert (await rules.reclaimable())["results"].count == 0
         assert {"video.mp4", "audio.wav"} <= it.on_disk(plain)
+        it.clock.advance(1)
         newest = await it.ended()
         await it.rules(budget=3000).run()
         assert it.on_disk(plain) == SMALL, "the oldest without a star"
