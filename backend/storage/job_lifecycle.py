@@ -64,8 +64,10 @@ class JobLifecycle(JobTables):
     async def delete(self, job_id: str, *, spare_starred: bool = False) -> DeletedJob:
         """Delete a job that has ended, or cancel and delete one that waits. Deleting twice is no error.
 
-        `spare_starred`: one that has a star stays, and its record says that it is not deleted. Returns the files that nobody references any more; their rows are marked, their bytes are the
-        caller's to unlink. Raises `job_not_found`, and `not_ready` while the job runs.
+        `spare_starred`: one that has a star stays, and its record says that it is not deleted.
+
+        Returns the files that nobody references any more; their rows are marked, their bytes are the caller's to
+        unlink. Raises `job_not_found`, and `not_ready` while the job runs.
         """
 
         async def body(transaction: Transaction) -> DeletedJob:

@@ -87,8 +87,10 @@ async def running(store: Store, clock: ManualClock, sender: TwinSender) -> Async
 async def opened(folder: Path) -> AsyncIterator[tuple[Store, ManualClock, TwinSender]]:
     clock = ManualClock()
     store = await open_test_store(folder, clock)
-    yield store, clock, TwinSender()
-    await store.close()
+    try:
+        yield store, clock, TwinSender()
+    finally:
+        await store.close()
 
 
 async def hooked(store: Store, url: str = URL) -> str:
