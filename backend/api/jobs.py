@@ -139,6 +139,10 @@ async def cancel_job(services: ServicesDep, job_id: str) -> JobView:
         ErrorCode.NOT_READY,
         ErrorCode.QUEUE_FULL,
         ErrorCode.IDEMPOTENCY_CONFLICT,
+        ErrorCode.VOICE_NOT_FOUND,
+        ErrorCode.AVATAR_NOT_FOUND,
+        ErrorCode.FETCH_REFUSED,
+        ErrorCode.TOO_LARGE,
         statuses=BODY_STATUSES,
     ),
 )
@@ -178,6 +182,7 @@ async def get_report(services: ServicesDep, job_id: str) -> QualityReport:
         ErrorCode.QUEUE_FULL,
         ErrorCode.IDEMPOTENCY_CONFLICT,
         ErrorCode.ENGINE_NOT_INSTALLED,
+        ErrorCode.VOICE_NOT_FOUND,
         ErrorCode.AVATAR_NOT_FOUND,
         ErrorCode.FETCH_REFUSED,
         ErrorCode.TOO_LARGE,

@@ -18,7 +18,7 @@ from backend.models.records import JobView
 from backend.services.engine_router import AUTO, AUTO_ORDER, DRAFT_ENGINES, EngineRouter
 from backend.services.job_service import JobService
 from backend.services.ladder import request_settings
-from backend.services.stage_io import PORTRAIT_FILE, PORTRAIT_INPUT, REFERENCE_INPUT
+from backend.services.stage_io import PORTRAIT_INPUT, REFERENCE_INPUT
 from backend.services.voice_service import VoiceService
 from backend.storage.store import Store
 
@@ -53,7 +53,7 @@ class JobRepeats:
 
         The speech is taken over when the voice is still what it was. Raises `not_ready` for a job that has made no
         video, `engine_not_installed`, `validation_failed` for an engine that cannot make a final video, and what a new
-        job with its portrait would raise when the draft has no copy of it any more.
+        job with its voice or portrait would raise when the draft has no copy of what it needs any more.
         """
         sha256 = _sha256(job_id, order)
         if idempotency_key is not None:
@@ -75,10 +75,8 @@ class JobRepeats:
         request = JobCreate.model_validate(body)
         engines = await asyncio.to_thread(self._engines, order.engine, request)
         body["preferred_engine"] = engines[0]
-        if not _holds_portrait(stored):
-            # A job that lacks it would wait for its turn and fail then.
-            await self._jobs.check_portrait(request.avatar_url)
         from_stage, inputs = await self._begin(stored, request)
+        await self._jobs.check_repeat(stored, request, from_stage)
         record, replayed = await self._store.jobs.new_promotion(
             job_id,
             request=body,
@@ -132,14 +130,6 @@ class JobRepeats:
             return StageName.VIDEO, None
         pictures = {role: file_id for role, file_id in held.items() if role in _PICTURE_ROLES}
         return StageName.SPEECH, {**pictures, **now}
-
-
-def _holds_portrait(stored: JobView) -> bool:
-    """Whether the picture is there however it fares in the library."""
-    held = stored.inputs.get(PORTRAIT_INPUT)
-    made = stored.artifact(PORTRAIT_FILE)
-    files = (held, None if made is None else made.file)
-    return any(file is not None and file.deleted_at is None for file in files)
 
 
 def _sha256(job_id: str, order: PromoteRequest) -> str:

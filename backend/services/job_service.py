@@ -21,6 +21,7 @@ from backend.services.file_keeper import FileKeeper
 from backend.services.job_preview import JobPreviews
 from backend.services.job_view import PUBLIC_ARTIFACTS, wire_view
 from backend.services.ladder import request_settings
+from backend.services.repeat_needs import RepeatNeeds
 from backend.services.script_service import check_script, check_speakable
 from backend.services.script_turns import without_names
 from backend.services.speech_router import SpeechRouter
@@ -75,6 +76,7 @@ class JobService:
         self._speech_router = speech_router
         self._voices = voices
         self._avatars = avatars
+        self._needs = RepeatNeeds(voices=voices, avatars=avatars)
         self._files = files
         self._previews = previews
         self._max_script_chars = max_script_chars
@@ -142,9 +144,11 @@ class JobService:
             owner=batch_id or "",
         )
 
-    async def check_portrait(self, avatar_url: str) -> None:
-        """Refuse a portrait that `create` would refuse."""
-        await self._avatars.check(avatar_url)
+    async def check_repeat(
+        self, stored: StoredView, request: JobCreate, from_stage: StageName | None
+    ) -> None:
+        """Refuse a repeat that would miss its voice or portrait. Raises what `create` would raise."""
+        await self._needs.check(stored, request, from_stage)
 
     async def created(self, record: JobRecord) -> JobCreated:
         """The answer to who made a job."""
@@ -234,7 +238,8 @@ class JobService:
     ) -> tuple[JobCreated, bool]:
         """A new job that goes on where the old one failed, or starts over.
 
-        Returns it and whether an idempotency key replayed an earlier retry.
+        Returns it and whether an idempotency key replayed an earlier retry. Raises `not_ready`, and what a new job
+        with its voice or portrait would raise when one of them was deleted and is needed again.
         """
         sha256 = _retry_sha256(job_id, request)
         if idempotency_key is not None:
@@ -257,6 +262,7 @@ class JobService:
         from_stage = (
             StageName.SCRIPT if request.start_from == "start" else self._first_open_stage(stored, request)
         )
+        await self.check_repeat(stored, original, from_stage)
         record, replayed = await self._store.jobs.new_retry(
             job_id,
             from_stage=from_stage,

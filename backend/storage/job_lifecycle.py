@@ -197,7 +197,7 @@ class JobLifecycle(JobTables):
         params = {
             "job_id": job.job_id,
             "source_id": source.job.job_id,
-            "names": dump([stage.value for stage in _reusable(source, from_stage)]),
+            "names": dump([stage.value for stage in reusable_stages(source, from_stage)]),
             "now": self._clock.now_ms(),
         }
         if not new.inputs:
@@ -284,7 +284,7 @@ async def _ended(transaction: Transaction, job_id: str) -> tuple[JobRecord, JobV
     return source, view_from_row(row), row["search_text"]
 
 
-def _reusable(view: JobView, from_stage: StageName | None) -> list[StageName]:
+def reusable_stages(view: JobView, from_stage: StageName | None) -> list[StageName]:
     """The leading completed stages before `from_stage` whose files are all still there."""
     reusable: list[StageName] = []
     for name in STAGE_ORDER:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from tests.integration.test_voices_over_http import clone
 from tests.support.studio import Studio, job_body, running_studio
 
 
@@ -62,3 +63,55 @@ async def test_a_repeated_retry_is_answered_after_the_job_it_repeats_is_gone(tmp
         assert (await studio.http.delete(f"/api/jobs/{job_id}")).status_code == 204
         again = await studio.http.post(address, headers=key)
         assert again.json()["job_id"] == first.json()["job_id"]
+
+
+async def refused(studio: Studio, job_id: str, code: str, **body: str) -> None:
+    total = (await studio.http.get("/api/jobs")).json()["total"]
+    answer = await studio.http.post(f"/api/jobs/{job_id}/retry", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (404, code), answer.text
+    assert answer.json()["hint"]
+    assert (await studio.http.get("/api/jobs")).json()["total"] == total, "no job was made"
+
+
+async def test_a_retry_that_would_miss_its_portrait_is_refused_at_once(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as studio:
+        avatar_id = await own_avatar(studio)
+        job_id = await studio.submit(avatar_url=avatar_id)
+        await studio.wait_for(job_id)
+        key, address = {"Idempotency-Key": "again"}, f"/api/jobs/{job_id}/retry"
+        first = (await studio.http.post(address, headers=key)).json()["job_id"]
+        await studio.wait_for(first)
+        await studio.http.post("/api/queue/pause")
+        waiting = await studio.submit(avatar_url=avatar_id)
+        await studio.http.post(f"/api/jobs/{waiting}/cancel")
+        assert (await studio.http.delete(f"/api/avatars/{avatar_id}")).status_code == 204
+        again = await studio.http.post(address, headers=key)
+        assert again.json()["job_id"] == first, "a repeat is answered whatever was deleted"
+        await refused(studio, job_id, "avatar_not_found")
+        await refused(studio, job_id, "avatar_not_found", **{"from": "start"})
+        await refused(studio, waiting, "avatar_not_found")
+
+
+async def test_a_picture_of_the_uploads_is_needed_again_only_by_a_retry_from_the_start(
+    tmp_path: Path,
+) -> None:
+    async with running_studio(tmp_path) as studio:
+        picture = studio.settings.uploads_dir / "me.png"
+        Image.new("RGB", (300, 300), "white").save(picture, "PNG")
+        job_id = await studio.submit(avatar_url="me.png")
+        await studio.wait_for(job_id)
+        picture.unlink()
+        again = (await studio.http.post(f"/api/jobs/{job_id}/retry")).json()["job_id"]
+        assert (await studio.wait_for(again))["status"] == "completed"
+        await refused(studio, job_id, "avatar_not_found", **{"from": "start"})
+
+
+async def test_a_voice_that_was_deleted_is_missed_only_by_a_retry_that_speaks(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as studio:
+        voice_id = (await clone(studio, tmp_path))["voice_id"]
+        job_id = await studio.submit(voice_id=voice_id)
+        await studio.wait_for(job_id)
+        assert (await studio.http.delete(f"/api/voices/{voice_id}")).status_code == 204
+        again = (await studio.http.post(f"/api/jobs/{job_id}/retry")).json()["job_id"]
+        assert (await studio.wait_for(again))["status"] == "completed"
+        await refused(studio, job_id, "voice_not_found", **{"from": "start"})
