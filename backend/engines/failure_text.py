@@ -33,6 +33,15 @@ TEXTS: dict[ErrorCode, FailureText] = {
     ErrorCode.IMAGE_UNREADABLE: FailureText(
         "The picture could not be read.", "Save it again as JPEG or PNG and upload that."
     ),
+    ErrorCode.VALIDATION_FAILED: FailureText(
+        "The engine {engine} cannot do what was asked.", "Change what is named here, then send it again."
+    ),
+    ErrorCode.VOICE_NOT_FOUND: FailureText(
+        "The engine {engine} does not know this voice.", "List the voices with GET /api/voices."
+    ),
+    ErrorCode.TOO_LARGE: FailureText(
+        "What was given is too large.", "Make it smaller or shorter, then send it again."
+    ),
     ErrorCode.FACE_NOT_FOUND: FailureText(
         "No face was found in the picture.",
         "Use a photo in which one face looks at the camera, well lit and not covered.",

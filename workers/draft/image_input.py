@@ -173,7 +173,7 @@ def _too_large(why: str = "") -> TaskError:
     return TaskError(
         "too_large",
         f"The picture is too large{': ' + why if why else ''}. "
-        f"Use one of at most {MAX_SIDE_PX}x{MAX_SIDE_PX} pixels.",
+        f"Use one of at most {MAX_SIDE_PX} pixels a side and {MAX_PIXELS // 1_000_000} megapixels in all.",
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from backend.engines.classify import POLICIES
 from backend.engines.failure_text import TEXTS, strip_paths, text_for
 from backend.models.codes import ErrorCode
+from backend.utils.config import BUNDLE_DIR
 
 
 @pytest.mark.parametrize("code", sorted(POLICIES))
@@ -16,6 +19,13 @@ def test_every_code_of_an_engine_has_a_sentence_and_a_piece_of_advice(code: Erro
     assert text.sentence.endswith(".")
     assert text.hint.endswith(".")
     assert "{" not in text.sentence
+
+
+def test_every_code_that_a_worker_says_has_advice_of_its_own() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in (BUNDLE_DIR / "workers").rglob("*.py")]
+    said = {code for text in sources for code in re.findall(r'TaskError\(\s*"(\w+)"', text)}
+    assert {"audio_unreadable", "too_large", "validation_failed"} <= said
+    assert said - {code.value for code in TEXTS} == set()
 
 
 def test_a_code_without_a_text_of_its_own_gets_the_general_one() -> None:

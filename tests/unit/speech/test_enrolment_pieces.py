@@ -47,6 +47,17 @@ def probabilities(*parts: tuple[float, float]) -> np.ndarray:
     return np.concatenate([np.full(round(s / FRAME_S), value, np.float32) for s, value in parts])
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("piece", [1, 10, 319, 320, 641, 4000])
+def test_levels_are_the_same_in_pieces_of_any_length(channels: int, piece: int) -> None:
+    # A piece shorter than a step is the usual end of a recording, and some are shorter than a step in all.
+    for length in (1, 100, 320, 1601):
+        samples = loud_noise(0.3)[: length * channels].reshape(length, channels)
+        whole, found = measured(samples, piece=length), measured(samples, piece=piece)
+        assert found.waveform() == whole.waveform()
+        assert (found.peak, found.duration_s) == (whole.peak, whole.duration_s)
+
+
 @pytest.mark.parametrize(
     ("changes", "code", "severity"),
     [

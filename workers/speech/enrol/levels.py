@@ -104,7 +104,8 @@ class LevelMeter:
                 self._histogram[channel, side] += np.bincount(bins[mask], minlength=_BINS)
         samples = np.concatenate([self._rest, samples])
         steps = len(samples) // self._step
-        whole = np.abs(samples[: steps * self._step]).reshape(steps, -1)
+        # No -1: the last piece of a recording may be shorter than a step, and nothing has no shape to infer.
+        whole = np.abs(samples[: steps * self._step]).reshape(steps, self._step * self._channels)
         self._peaks.append(whole.max(axis=1, initial=0.0))
         self._rest = samples[steps * self._step :]
 
