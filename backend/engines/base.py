@@ -73,17 +73,19 @@ class BaseEngineAdapter(ABC):
 
         Keyword arguments, all given by the executor: `audio_path` (WAV of the speech, 24 kHz mono),
         `avatar_path` (PNG, RGB, upright), `output_path` (where the MP4 must lie when this returns),
-        `settings` (dict: aspect, resolution, seed, face_index, timings_path, reference_path, wangp_model, preset,
+        `settings` (dict: aspect, resolution, seed, face_index, face, timings_path, reference_path, wangp_model, preset,
         prompt, attempt, work_dir, deadline_s, speakers, rung, checkpoint_dir, ran), `report(fraction, message)` (fraction 0..1 or None)
         and `cancelled()`.
 
+        `face` is where the one who speaks is, as that of a speaker; None with two speakers, and when it is not known.
         `speakers` is empty, or for each of two speakers a dict: `name`, `face` (x, y, w, h as fractions of the upright
         portrait, or None) and `track` (WAV as long as `audio_path`, silent where the other one speaks). `rung`: see
         `rungs`. `checkpoint_dir`: a folder that outlives this attempt, for finished parts that the next attempt at
         this video need not make again. `reference_path`: the video that the portrait was taken from, or None. A picture
         called `preview.jpg` in `work_dir/<name>/` is shown while the job runs. `ran`: an empty dict, in which the
         engine may note what it ran with, for the times that are learned: model, gpu (product name), waited_s (for a
-        GPU), peak_vram_mib, parts_reused, and made_by (a sentence for the job's last message).
+        GPU), peak_vram_mib, parts_reused; and made_by (a sentence for the job's last message) and thumbnail_s (the
+        moment of the video that is shown in lists, where the engine knows a good one).
 
         The returned URL is only a name. Raise `EngineFailure` for a failure with a code,
         `JobCancelled` when `cancelled()` turned true; any other exception becomes `internal_error`.

@@ -55,6 +55,7 @@ class DraftAdapter(BaseEngineAdapter):
             seed=settings["seed"],
             deadline_s=settings["deadline_s"],
         )
-        _, video = await video_of(self._supervisor.run, request, kwargs, "The draft engine")
+        result, video = await video_of(self._supervisor.run, request, kwargs, "The draft engine")
         await asyncio.to_thread(video.path.replace, kwargs["output_path"])
+        settings.get("ran", {}).update(thumbnail_s=result.data.get("poster_s"))
         return f"/api/jobs/{job_id}/result"

@@ -29,7 +29,7 @@ from backend.engines.worker_port import EngineWorker
 from backend.engines.worker_types import TaskRequest
 from backend.models.codes import ErrorCode
 from backend.models.errors import EngineFailure
-from backend.utils.media.cut import RATIOS, cut_of, cut_picture, cut_video, png_size, shown_size
+from backend.utils.media.cut import RATIOS, cut_around, cut_of, cut_picture, cut_video, png_size, shown_size
 from backend.utils.media.ffmpeg import Ffmpeg
 from backend.utils.media.probe import probe
 
@@ -42,12 +42,13 @@ MOST_CUT = 0.3
 
 @dataclass(frozen=True)
 class _Scene:
-    """What the worker is shown. `ratio`: width / height of the finished video."""
+    """What the worker is shown. `ratio`: width / height of the finished video; `face`: of one speaker, in a video."""
 
     role: Literal["portrait", "reference"]
     shown: Path
     faces: tuple[Mapping[str, float] | None, ...]
     ratio: float
+    face: Mapping[str, float] | None = None
 
 
 class InfiniteTalkAdapter(BaseEngineAdapter):
@@ -136,11 +137,17 @@ class InfiniteTalkAdapter(BaseEngineAdapter):
         faces = tuple(speaker["face"] for speaker in settings.get("speakers") or ())
         ratio = RATIOS.get(settings["aspect"])
         if settings.get("reference_path") is not None:
-            # The worker shows the middle of a video: nothing can be cut before every picture of it.
-            return _Scene("reference", settings["reference_path"], faces, ratio or picture[0] / picture[1])
+            # The worker cuts every picture of a video by itself.
+            shape, face = ratio or picture[0] / picture[1], None if faces else settings.get("face")
+            return _Scene("reference", settings["reference_path"], faces, shape, face)
         if ratio is None:
             return _Scene("portrait", portrait, faces, picture[0] / picture[1])
-        cut = cut_of(picture, ratio, [face for face in faces if face is not None])
+        alone = None if faces else settings.get("face")
+        cut = (
+            cut_of(picture, ratio, [face for face in faces if face is not None])
+            if alone is None
+            else cut_around(picture, ratio, alone)
+        )
         # Beside what the worker writes, not in it.
         shown = settings["work_dir"] / "portrait.png"
         cut_picture(self._ffmpeg, portrait, shown, cut, cancelled=given["cancelled"])
@@ -177,6 +184,7 @@ def _request(
             "aspect": settings["aspect"],
             "prompt": settings["prompt"],
             "speakers": [{"face": face} for face in scene.faces],
+            "face": scene.face,
             "rung": memory,
             "checkpoint_dir": str(settings["checkpoint_dir"]),
         },

@@ -183,6 +183,7 @@ def _request(
             "prompt": settings["prompt"],
             "script": script_text,
             "speakers": [{"face": speaker["face"]} for speaker in settings.get("speakers") or ()],
+            "face": settings.get("face"),
             "rung": settings["rung"],
             "checkpoint_dir": str(settings["checkpoint_dir"]),
         },

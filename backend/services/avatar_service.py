@@ -17,6 +17,7 @@ from backend.models.records import NewAvatar, NewFile
 from backend.models.speakers import FaceBox
 from backend.services.avatar_views import builtin_view, own_view
 from backend.services.catalog import Catalog
+from backend.services.chosen_face import PortraitFaces
 from backend.services.file_keeper import FileKeeper
 from backend.services.portrait_fetch import Fetcher
 from backend.services.portrait_probe import PortraitProbe, ProbedPortrait
@@ -217,18 +218,24 @@ class AvatarService:
         record = await self._store.avatars.get(avatar_url)
         return record.source_file_id if record.profile.get("video") else None
 
+    async def faces(self, avatar_url: str, file_id: str | None) -> PortraitFaces:
+        """What a stored portrait shows. `file_id` of its picture, which says it of a deleted one, too."""
+        builtin = self._catalog.avatar(avatar_url)
+        if builtin is not None:
+            return PortraitFaces.of({"faces": [face.model_dump() for face in builtin.faces]})
+        return PortraitFaces.of(await self._store.avatars.profile_of(file_id) if file_id else {})
+
     async def prepare(
         self, avatar_url: str, *, ticket: str, work_dir: Path, cancelled: Callable[[], bool]
-    ) -> Path:
-        """Fetch or copy the picture into `work_dir`, look at it, and return the one for the engines."""
+    ) -> ProbedPortrait:
+        """Fetch or copy the picture into `work_dir` and look at it; its `picture` is the one for the engines."""
         given = work_dir / "given-picture"
         if _is_url(avatar_url):
             await self._fetcher.fetch_image(avatar_url, given)
         else:
             source = await asyncio.to_thread(self._local_path, avatar_url)
             await asyncio.to_thread(shutil.copyfile, source, given)
-        found = await self._probe.probe(given, ticket=ticket, work_dir=work_dir, cancelled=cancelled)
-        return found.picture
+        return await self._probe.probe(given, ticket=ticket, work_dir=work_dir, cancelled=cancelled)
 
     def _local_path(self, avatar_url: str) -> Path:
         """A picture inside data/uploads, whether written as a bare name, `data/uploads/…` or absolute."""

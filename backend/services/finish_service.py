@@ -92,10 +92,12 @@ class FinishService:
         provenance: Mapping[str, Any],
         report: Report,
         cancelled: Callable[[], bool],
+        thumbnail_s: float | None = None,
     ) -> FinishedVideo:
         """Make and check the result below `work_dir` (created when missing).
 
-        A video that carries sound is taken without it. Raises EngineFailure: no_output when the
+        A video that carries sound is taken without it. `thumbnail_s`: the moment that the engine would show in a
+        list, None when it knows none. Raises EngineFailure: no_output when the
         engine's video is unusable or its length is not the speech's, disk_full, timeout; JobCancelled.
         """
         runner = _ThreadRunner(cancelled, report)
@@ -114,7 +116,7 @@ class FinishService:
         runner.report(_VERIFIED, "Measuring the sound")
         loudness = await runner.call(lambda: plan.measure(info))
         runner.report(_MEASURED, "Taking the thumbnail")
-        await runner.call(lambda: plan.thumbnail(info))
+        await runner.call(lambda: plan.thumbnail(info, thumbnail_s))
         runner.report(_PICTURED, "Recording the result")
         sha256 = await runner.call(lambda: hash_file(plan.video_path))
         size_bytes = await runner.call(lambda: plan.video_path.stat().st_size)
@@ -271,12 +273,13 @@ class _Plan:
             self._ffmpeg, self.video_path, duration_s=length_s, cancelled=self._runner.cancelled
         )
 
-    def thumbnail(self, info: MediaInfo) -> None:
+    def thumbnail(self, info: MediaInfo, at_s: float | None) -> None:
         take_thumbnail(
             self._ffmpeg,
             self.video_path,
             self._work_dir / THUMBNAIL_NAME,
             duration_s=info.duration_s,
+            at_s=at_s,
             cancelled=self._runner.cancelled,
         )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from backend.models.job import JobCreate
 from backend.services.avatar_service import AvatarService
+from backend.services.chosen_face import PortraitFaces
 from backend.services.file_keeper import FileKeeper
 from backend.services.script_endpoints import ScriptModels
 from backend.services.script_writer import Assignment, Desk, ScriptWriter, provenance
@@ -41,7 +42,9 @@ class ScriptStage:
             portrait = await self._avatars.prepare(
                 given.request.avatar_url, ticket=job_id, work_dir=given.work_dir, cancelled=given.cancelled
             )
-            files.append((PORTRAIT_FILE, await self._files.keep(job_id, PORTRAIT_FILE, portrait)))
+            faces = PortraitFaces.of(portrait.data).facts()
+            kept = await self._files.keep(job_id, PORTRAIT_FILE, portrait.picture, meta=faces)
+            files.append((PORTRAIT_FILE, kept))
         document = {"mode": given.request.script_mode, **await self._text(given)}
         data = json.dumps(document, ensure_ascii=False, indent=1).encode()
         kept = await self._files.keep_bytes(job_id, SCRIPT_FILE, data)

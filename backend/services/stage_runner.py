@@ -7,6 +7,7 @@ a fallback or a retry. Everything is made in a work directory and adopted into `
 from __future__ import annotations
 
 import asyncio
+import math
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from backend.models.job import JobCreate
 from backend.models.records import ArtifactRecord, JobView
 from backend.services.adapter_call import call_adapter
 from backend.services.avatar_service import AvatarService
+from backend.services.chosen_face import PortraitFaces
 from backend.services.engine_router import DRAFT_ENGINES
 from backend.services.file_keeper import FileKeeper
 from backend.services.finish_service import FinishService
@@ -45,6 +47,8 @@ from backend.utils.clock import Clock
 
 # In the facts of the silent video: what the engine said of how it made it.
 MADE_BY_KEY = "made_by"
+# The same, of the moment that shows the person well, s.
+THUMBNAIL_KEY = "thumbnail_s"
 # An adapter that ignores its deadline is stopped this long after it, s.
 DEADLINE_GRACE_S = 30.0
 
@@ -112,6 +116,7 @@ class StageRunner:
                 **request_settings(request),
                 "seed": view.job.seed,
                 "speakers": self._speech.speakers(view, request),
+                "face": await self._face(view, request),
                 "rung": ladder_of(view, request, adapter).taken,
                 "checkpoint_dir": await self._checkpoints.open(
                     job_id, adapter.name, retry_of=view.job.retry_of
@@ -140,8 +145,7 @@ class StageRunner:
             wall_s=self._clock.monotonic_s() - begun_s,
             ran=ran,
         )
-        told = {MADE_BY_KEY: str(ran["made_by"])} if ran.get("made_by") else {}
-        kept = await self._files.keep(job_id, SILENT_FILE, output_path, meta=told)
+        kept = await self._files.keep(job_id, SILENT_FILE, output_path, meta=_told(ran))
         return StageOutput(((SILENT_FILE, kept),))
 
     def _reference(self, view: JobView) -> Path | None:
@@ -159,6 +163,17 @@ class StageRunner:
         path, _ = await self._avatars.image(request.avatar_url)
         return path
 
+    async def _face(self, view: JobView, request: JobCreate) -> dict[str, float] | None:
+        """Where the one who speaks is in the portrait. Two speakers have boxes of their own."""
+        if request.speakers:
+            return None
+        fetched, held = view.artifact(PORTRAIT_FILE), view.inputs.get(PORTRAIT_INPUT)
+        if fetched is not None:
+            found = PortraitFaces.of(fetched.file.meta)
+        else:
+            found = await self._avatars.faces(request.avatar_url, held.file_id if held else None)
+        return found.box(request.face_index)
+
     # -- finish ------------------------------------------------------------------------------------
     async def finish(self, given: StageInput) -> StageOutput:
         """Join, check, measure, hash. The first file is the result."""
@@ -174,6 +189,7 @@ class StageRunner:
             title=view.job.title or job_id,
             subtitles=request.output.subtitles,
             provenance=self._provenance(view, request),
+            thumbnail_s=_thumbnail_s(view),
             report=given.report,
             cancelled=given.cancelled,
         )
@@ -220,6 +236,20 @@ def made_by(view: JobView) -> tuple[str, ...]:
     video = view.artifact(SILENT_FILE)
     told = video.file.meta.get(MADE_BY_KEY) if video else None
     return (str(told),) if told else ()
+
+
+def _told(ran: dict[str, Any]) -> dict[str, Any]:
+    """What later stages are to know of what an engine noted; plug-ins may note anything."""
+    told: dict[str, Any] = {MADE_BY_KEY: str(ran["made_by"])} if ran.get("made_by") else {}
+    moment = ran.get(THUMBNAIL_KEY)
+    if isinstance(moment, (int, float)) and math.isfinite(moment) and moment >= 0:
+        told[THUMBNAIL_KEY] = float(moment)
+    return told
+
+
+def _thumbnail_s(view: JobView) -> float | None:
+    video = view.artifact(SILENT_FILE)
+    return video.file.meta.get(THUMBNAIL_KEY) if video else None
 
 
 def _said(view: JobView) -> dict[str, str]:

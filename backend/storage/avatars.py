@@ -27,6 +27,7 @@ VALUES (:avatar_id, :name, :file_id, :thumbnail_file_id, :source_file_id, :profi
 RETURNING *
 """
 _LIVE = "SELECT * FROM avatars WHERE avatar_id = :avatar_id AND deleted_at IS NULL"
+_OF_FILE = "SELECT profile_json FROM avatars WHERE file_id = :file_id"
 _LIST = "SELECT * FROM avatars WHERE deleted_at IS NULL ORDER BY created_at DESC, avatar_id LIMIT :limit"
 _UPDATE = """
 UPDATE avatars SET name = COALESCE(:name, name), profile_json = COALESCE(:profile_json, profile_json)
@@ -97,6 +98,11 @@ class AvatarsRepository:
         if row is None:
             raise _not_found(avatar_id)
         return _from_row(row)
+
+    async def profile_of(self, file_id: str) -> dict[str, Any]:
+        """What was found in the portrait that this file is, also of a deleted one. Empty when it is none."""
+        row = await self._db.one(_OF_FILE, {"file_id": file_id})
+        return dict(json.loads(row["profile_json"])) if row is not None else {}
 
     async def list_all(self) -> list[AvatarRecord]:
         """All portraits, newest first, at most MAX_AVATARS."""

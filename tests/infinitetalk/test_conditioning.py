@@ -17,7 +17,7 @@ from torch.nn import functional
 from workers.handler import TaskError
 from workers.infinitetalk.conditioning import Conditioner, crop, mask_channels
 from workers.infinitetalk.config import bucket
-from workers.infinitetalk.frames import ImageSource, VideoSource
+from workers.infinitetalk.frames import CutSource, ImageSource, VideoSource
 from workers.infinitetalk.masks import cover_size, crop_offset
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
@@ -71,6 +71,17 @@ def test_a_video_shows_the_frame_of_the_moment(tmp_path: Path, rate: str, name: 
     for index in (0, 1, 24, 27):
         # The way there and back through YUV may cost a grey level, a third of a frame's number.
         assert shown(source, index) == pytest.approx(math.floor(index / 25 * fps + 0.02), abs=0.4)
+
+
+@pytest.mark.parametrize(("x", "shown_half"), [(0.1, 10), (0.7, 200)])
+def test_a_cut_source_shows_the_one_who_speaks(x: float, shown_half: int) -> None:
+    picture = np.full((90, 160, 3), 10, np.uint8)
+    picture[:, 80:] = 200
+    source = CutSource(ImageSource(picture), {"x": x, "y": 0.2, "w": 0.2, "h": 0.4}, 16 / 9)
+    frame = source.frame(7)
+    assert frame.shape[0] == 90
+    assert frame.shape[1] in {50, 51}
+    assert (frame == shown_half).all()
 
 
 def test_frames_are_counted_by_time_not_by_number(tmp_path: Path) -> None:

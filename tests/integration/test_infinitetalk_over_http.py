@@ -118,6 +118,7 @@ async def test_a_job_gets_the_preset_it_named_and_every_part_of_the_task(tmp_pat
             "aspect": "1:1",
             "prompt": "by the\nsea",
             "speakers": [],
+            "face": None,  # the picture is cut already
             "rung": 0,
             "checkpoint_dir": str(tmp_path / "data" / "checkpoints" / job_id / "infinitetalk"),
         }
@@ -228,6 +229,8 @@ async def test_a_video_becomes_a_portrait_that_infinitetalk_moves(tmp_path: Path
         (request,) = worker.seen
         assert (view["status"], view["selected_engine"]) == ("completed", "infinitetalk")
         assert request.inputs["reference"].suffix == ".mp4"
+        face = {"x": 0.3, "y": 0.2, "w": 0.4, "h": 0.5}
+        assert request.params["face"] == face, "known, although the portrait was deleted"
 
 
 @pytest.mark.parametrize("size", [0.3, 0.9])

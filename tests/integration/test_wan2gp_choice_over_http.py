@@ -126,6 +126,7 @@ async def test_a_job_that_names_no_model_gets_the_best_that_is_here(tmp_path: Pa
             "prompt": "by the\nsea",
             "script": "Hello there, this is a test.",
             "speakers": [],
+            "face": {"x": 0.35, "y": 0.2685, "w": 0.3044, "h": 0.3716},
             "rung": 0,
             "checkpoint_dir": str(checkpoint_dir),
         }

@@ -24,6 +24,8 @@ WIDE_LIMIT = (1280, 720)
 SQUARE_FACES = 2.25
 # The face sits a little above the middle, leaving room for the shoulders.
 FACE_ABOVE_MIDDLE = 0.03
+# Hair above a face, in face heights; where there is too little room for it, it gets this part of that.
+_HAIR, _HAIR_SHARE = 0.45, 0.7
 # Enlarging beyond this only makes blur larger.
 MAX_ENLARGE = 4.0
 
@@ -86,6 +88,9 @@ def _crop(width: int, height: int, face: Face, aspect: str) -> tuple[float, floa
     if aspect != "1:1":
         # The face in the upper third of a tall or wide frame, when the picture leaves the choice.
         centre_y = face.centre[1] + 0.12 * crop_h
+        # But not so high that hair is cut while there is room below.
+        above = min(_HAIR * (bottom - top), max(0.0, crop_h - (bottom - top)) * _HAIR_SHARE)
+        centre_y = min(centre_y, top - above + crop_h / 2)
     x0 = float(np.clip(centre_x - crop_w / 2, 0, width - crop_w))
     y0 = float(np.clip(centre_y - crop_h / 2, 0, height - crop_h))
     return x0, y0, crop_w, crop_h

@@ -26,6 +26,7 @@ from workers.draft.orientation import find_upright
 from workers.draft.pair import TRACKS, Box, choose_two, read_speakers
 from workers.draft.pair_framing import Mat, frame_pair
 from workers.draft.portrait_checks import PortraitWarning, check_pair, check_portrait
+from workers.draft.poster import poster_frame
 from workers.draft.renderer import Scene
 from workers.draft.rig import build_head
 from workers.draft.sessions import Models
@@ -83,7 +84,7 @@ class _Cast:
 def render_talking_avatar(
     task: Task, context: TaskContext, models: Models, *, ffmpeg_path: str, threads: int
 ) -> dict[str, Any]:
-    """Run the task. Returns frames, fps, size, warnings and the driver. Raises `TaskError`."""
+    """Run the task. Returns frames, fps, size, warnings, the driver and the moment for lists. Raises `TaskError`."""
     options = Options.read(task)
     boxes = read_speakers(task)
     context.progress(0.0, "Preparing the portrait")
@@ -114,6 +115,7 @@ def render_talking_avatar(
         "width": size[0],
         "height": size[1],
         "warnings": cast.warnings,
+        "poster_s": poster_frame(motions) / options.fps,
         "driver": drivers[0],
         **({"drivers": drivers} if boxes else {}),
     }

@@ -11,6 +11,7 @@ counts frames, which lets a video of 30 fps run ahead of the speech by a fifth.
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +22,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from workers.ffmpeg import FfmpegChild, FfmpegError, command
 from workers.handler import TaskError
 from workers.infinitetalk.config import FPS
+from workers.wan2gp.framing import Face, cut_around
 
 Frame = npt.NDArray[np.uint8]
 
@@ -29,6 +31,8 @@ _VIDEO_DEMUXERS = "mov,matroska,avi,asf,mpeg,mpegts,flv,ogg,gif"
 # Seeking and decoding from one key frame to the moment: seconds, minutes for a huge picture on a slow disk.
 _DECODE_S = 300.0
 _READ_BYTES = 1 << 20
+# Width of a size that stands for a shape.
+_SHAPE_PX = 1000
 
 
 class FrameSource(Protocol):
@@ -59,6 +63,22 @@ def _rgb(picture: Path | Image.Image) -> Frame:
         raise TaskError(
             "image_unreadable", "The portrait cannot be read as a picture.", detail=str(error)
         ) from error
+
+
+class CutSource:
+    """A part of another source, around the face that speaks: the middle of a picture may show somebody else."""
+
+    def __init__(self, whole: FrameSource, face: Mapping[str, float], ratio: float) -> None:
+        """`face` in fractions of the first picture; `ratio`: height / width of the part."""
+        self._whole = whole
+        height, width = whole.frame(0).shape[:2]
+        shape = (_SHAPE_PX, max(1, round(_SHAPE_PX * ratio)))
+        box = cut_around((width, height), shape, Face(face["x"], face["y"], face["w"], face["h"]))
+        self._rows = slice(round(box.top), max(round(box.top) + 1, round(box.bottom)))
+        self._columns = slice(round(box.left), max(round(box.left) + 1, round(box.right)))
+
+    def frame(self, index: int) -> Frame:
+        return self._whole.frame(index)[self._rows, self._columns]
 
 
 class VideoSource:

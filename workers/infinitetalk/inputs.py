@@ -47,6 +47,8 @@ class Facts:
     checkpoint_dir: Path | None
     gpus: int | None  # that share every pass; None: all that this process sees
     cache: str  # one of CACHES
+    # Of one speaker, in fractions of the reference: around it a video is cut to the shape.
+    face: Mapping[str, float] | None = None
 
     @property
     def adapter(self) -> str:
@@ -86,6 +88,7 @@ def facts_of(task: Task) -> Facts:
         checkpoint_dir=folder_of(params.get("checkpoint_dir"), "windows"),
         gpus=whole(params, "gpus", 1, _MOST_GPUS),
         cache=_choice(params, "cache", CACHES, CACHES[0]),
+        face=None if faces else _box(params.get("face")),
     )
 
 
@@ -111,7 +114,10 @@ def _faces(given: Any) -> tuple[Mapping[str, float] | None, ...]:
 def _face(speaker: Any) -> Mapping[str, float] | None:
     if not isinstance(speaker, Mapping):
         raise TaskError("validation_failed", "A speaker must be an object with a face.")
-    box = speaker.get("face")
+    return _box(speaker.get("face"))
+
+
+def _box(box: Any) -> Mapping[str, float] | None:
     if box is None:
         return None
     sides = {side: _fraction(box.get(side)) for side in "xywh"} if isinstance(box, Mapping) else {}

@@ -27,7 +27,7 @@ from workers.infinitetalk.checkpoints import KeptWindows, Resume, fingerprint
 from workers.infinitetalk.conditioning import Conditioner
 from workers.infinitetalk.config import FPS, token_count
 from workers.infinitetalk.film_progress import FilmProgress
-from workers.infinitetalk.frames import FrameSource, ImageSource, VideoSource
+from workers.infinitetalk.frames import CutSource, FrameSource, ImageSource, VideoSource
 from workers.infinitetalk.guidance import Guidance
 from workers.infinitetalk.inputs import Facts, facts_of
 from workers.infinitetalk.latent_preview import LatentPreview
@@ -136,6 +136,8 @@ def _scene(facts: Facts, setting: Setting) -> Scene:
     source: FrameSource = (
         VideoSource(facts.reference, setting.ffmpeg) if facts.is_video else ImageSource(facts.reference)
     )
+    if facts.is_video and facts.face is not None and facts.ratio is not None:
+        source = CutSource(source, facts.face, facts.ratio)
     height, width = source.frame(0).shape[:2]
     description = setting.folder.description()
     ratio = height / width if facts.ratio is None else facts.ratio
@@ -178,6 +180,7 @@ def _film_number(scene: Scene, roles: tuple[str, ...], setting: Setting) -> str:
         "windows": [scene.description.window, scene.description.motion],
         "prompt": _sentences(facts),
         "faces": facts.faces,
+        **({} if facts.face is None else {"face": facts.face}),
         "seed": facts.seed,
         "cache": facts.cache,
         "weights": setting.folder.identity(roles),

@@ -30,6 +30,8 @@ _MARGIN = 5.0
 _LEAST_BOX = 8.0
 # What must be shown of a speaker at least, in face sizes around the face: else the picture is extended.
 _TIGHT = 0.15
+# Hair above a face, in face heights; where there is too little room for it, it gets this part of that.
+_HAIR, _HAIR_SHARE = 0.45, 0.7
 # The backdrop of an extended picture is made of this many colours a side: no ghosts of heads that could come alive.
 _BACKDROP_CELLS = 4
 
@@ -124,6 +126,21 @@ def _moved_to_hold(cut: Box, needed: Box) -> Box:
     right = max(0.0, needed.right - cut.right) - max(0.0, cut.left - needed.left)
     down = max(0.0, needed.bottom - cut.bottom) - max(0.0, cut.top - needed.top)
     return Box(cut.left + right, cut.top + down, cut.right + right, cut.bottom + down)
+
+
+def cut_around(picture: tuple[int, int], size: tuple[int, int], face: Face) -> Box:
+    """The same around the one face that speaks; never larger than the picture."""
+    width, height = picture
+    ratio = size[0] / size[1]
+    crop_w = min(float(width), height * ratio)
+    crop_h = crop_w / ratio
+    side, top = face.h * height, face.y * height
+    # Above the middle, but not so high that its hair is cut while there is room below.
+    middle = top + side / 2 + (0.5 - _GUESSED_CENTRE) * crop_h
+    above = min(_HAIR * side, max(0.0, crop_h - side) * _HAIR_SHARE)
+    return _placed(
+        (face.x + face.w / 2) * width, min(middle, top - above + crop_h / 2), crop_w, crop_h, width, height
+    )
 
 
 def _surroundings(face: Face, width: int, height: int) -> Box:

@@ -55,6 +55,7 @@ def facts_of(task: Task, table: Table, *, scratch: Path, ffmpeg: str) -> Facts:
         timings=_timings(task),
         tracks=tracks,
         faces=faces,
+        face=None if faces else _box(params.get("face")),
         rung=whole(params, "rung", 0, _MAX_RUNG) or 0,
         steps=whole(params, "steps", *_STEPS),
         seed=task.seed & _SEED_BITS,
@@ -108,7 +109,10 @@ def _faces(given: Any) -> tuple[Face | None, ...]:
 def _face(speaker: Any) -> Face | None:
     if not isinstance(speaker, Mapping):
         raise TaskError("validation_failed", "A speaker must be an object with a face.")
-    box = speaker.get("face")
+    return _box(speaker.get("face"))
+
+
+def _box(box: Any) -> Face | None:
     if box is None:
         return None
     sides = [_fraction(box.get(side)) for side in ("x", "y", "w", "h")] if isinstance(box, Mapping) else []

@@ -65,6 +65,8 @@ class Facts:
     seed: int
     scratch: Path
     ffmpeg: str
+    # Of one speaker: what the cut of the portrait is made around.
+    face: Face | None = None
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,11 @@ def _pictures(facts: Facts, size: tuple[int, int], speakers: int) -> dict[str, A
     """The framed portrait under the model's own name for it, and where two speakers sit in it."""
     if facts.portrait is None or facts.portrait_size is None:
         raise AssertionError("checked before")
-    cut = framing.cut_of(facts.portrait_size, size, facts.faces)
+    cut = (
+        framing.cut_of(facts.portrait_size, size, facts.faces)
+        if facts.face is None
+        else framing.cut_around(facts.portrait_size, size, facts.face)
+    )
     framed = facts.scratch / "portrait.png"
     framing.write_framed(facts.portrait, framed, cut, size)
     path = str(framed.resolve())

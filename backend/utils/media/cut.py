@@ -23,6 +23,8 @@ RATIOS = {"1:1": 1.0, "16:9": 16 / 9, "9:16": 9 / 16}
 GUESSED_CENTRE = 0.38
 # What is shown around a face at least, in face sizes to each side.
 _AROUND = 0.25
+# Hair above a face, in face heights; where there is too little room for it, it gets this part of that.
+_HAIR, _HAIR_SHARE = 0.45, 0.7
 # Visually without loss: the result is copied from here, not compressed again.
 _CRF = 16
 _PRESET = "veryfast"
@@ -66,6 +68,20 @@ def cut_of(picture: tuple[int, int], ratio: float, faces: Sequence[Mapping[str, 
     bottom = max(face["y"] + face["h"] * (1 + _AROUND) for face in faces) * down
     larger = max(1.0, (right - left) / width, (bottom - top) / height)
     return _placed((left + right) / 2, (top + bottom) / 2, width * larger, height * larger, picture)
+
+
+def cut_around(picture: tuple[int, int], ratio: float, face: Mapping[str, float]) -> Cut:
+    """As much of a picture as the shape allows, around the one face that speaks; never larger than the picture."""
+    across, down = picture
+    width = min(float(across), down * ratio)
+    height = width / ratio
+    side, top = face["h"] * down, face["y"] * down
+    # Above the middle, but not so high that its hair is cut while there is room below.
+    middle = top + side / 2 + (0.5 - GUESSED_CENTRE) * height
+    above = min(_HAIR * side, max(0.0, height - side) * _HAIR_SHARE)
+    return _placed(
+        (face["x"] + face["w"] / 2) * across, min(middle, top - above + height / 2), width, height, picture
+    )
 
 
 def _placed(x: float, y: float, width: float, height: float, picture: tuple[int, int]) -> Cut:

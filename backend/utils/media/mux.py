@@ -38,6 +38,11 @@ ENCODE_DEADLINE_PER_SECOND = 30.0
 
 THUMBNAIL_MAX_SIDE = 640
 THUMBNAIL_AT = 1 / 3
+# Where nobody knows a good moment, the most ordinary of so many frames is taken: eyes are shut, and mouths wide open,
+# in few of them.
+THUMBNAIL_CHOICE = 40
+# A moment is the time of a frame, which a container may round up: look for it from a little earlier.
+_ROUNDED_S = 0.005
 THUMBNAIL_DEADLINE_S = 60.0
 
 AI_STATEMENT = (
@@ -136,18 +141,25 @@ def take_thumbnail(
     output: Path,
     *,
     duration_s: float,
+    at_s: float | None = None,
     cancelled: Cancelled = never_cancelled,
 ) -> None:
-    """Write a JPEG, longest side at most 640 px, of the frame at a third of `video`; blocks."""
+    """Write a JPEG, longest side at most 640 px, of the frame at `at_s`; blocks.
+
+    Without a moment, or with one that lies outside of `video`: of an ordinary frame after a third of it.
+    """
     side = THUMBNAIL_MAX_SIDE
+    known = at_s is not None and at_s < duration_s
+    start_s = max(0.0, at_s - _ROUNDED_S) if known and at_s is not None else duration_s * THUMBNAIL_AT
+    choice = "" if known else f",thumbnail={THUMBNAIL_CHOICE}"
     ffmpeg.run_checked(
         [
-            *("-loglevel", "error", "-ss", f"{duration_s * THUMBNAIL_AT:.3f}"),
+            *("-loglevel", "error", "-ss", f"{start_s:.3f}"),
             *input_arguments(video, _sniffed(video)),
             *("-map", "0:V:0", "-frames:v", "1"),
             "-vf",
             f"scale=w='min({side},iw)':h='min({side},ih)':force_original_aspect_ratio=decrease"
-            ":out_color_matrix=bt601:out_range=pc,format=yuvj420p",
+            f":out_color_matrix=bt601:out_range=pc,format=yuvj420p{choice}",
             *("-c:v", "mjpeg", "-q:v", "3", "-f", "image2", "-update", "1", file_url(output)),
         ],
         purpose="take the thumbnail",

@@ -38,6 +38,14 @@ def test_every_aspect_gives_even_sizes_of_its_shape_with_the_whole_face(
     assert (inside < (width, height)).all()
 
 
+def test_a_flat_frame_leaves_room_for_hair_and_chin(photo: Photo, face: Face) -> None:
+    framing = frame_portrait(photo, face, "16:9", 512)
+    top, bottom = framing.points[:468, 1].min(), framing.points[:468, 1].max()
+    below = framing.frame.shape[0] - bottom
+    assert below > 0
+    assert top > min(0.4 * (bottom - top), 2 * below)
+
+
 def test_the_points_fit_the_frame(models: Models, photo: Photo, face: Face) -> None:
     framing = frame_portrait(photo, face, "1:1", 512)
     region = landmarks.region_of_points(framing.points)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from backend.models.codes import ErrorCode
 from backend.models.errors import InputError
-from backend.utils.media.cut import Cut, cut_of, cut_picture, cut_video, png_size, shown_size
+from backend.utils.media.cut import Cut, cut_around, cut_of, cut_picture, cut_video, png_size, shown_size
 from backend.utils.media.probe import probe
 from tests.media_samples import FFMPEG
 from tests.support.twin_worker import write_video
@@ -42,6 +42,27 @@ def test_faces_are_in_the_middle_and_never_cut_off() -> None:
     assert all(face["x"] > 0 and face["x"] + face["w"] < 1 for face in faces)
     assert faces[0]["w"] * both.width == pytest.approx(LEFT["w"] * 1600)
     assert faces[0]["h"] * both.height == pytest.approx(LEFT["h"] * 900)
+
+
+@pytest.mark.parametrize("ratio", [9 / 16, 1.0, 16 / 9])
+@pytest.mark.parametrize("face", [LEFT, RIGHT])
+def test_the_one_who_speaks_is_shown_and_the_cut_is_as_large_as_it_can_be(
+    face: dict[str, float], ratio: float
+) -> None:
+    cut = cut_around((1600, 900), ratio, face)
+    assert (cut.width, cut.height) == (round(min(1600, 900 * ratio)), round(min(900, 1600 / ratio)))
+    assert cut.left >= 0
+    assert cut.left + cut.width <= 1600
+    shown = cut.face(face, (1600, 900))
+    assert shown["w"] * cut.width == pytest.approx(face["w"] * 1600), "nothing of the face is cut off"
+    assert shown["h"] * cut.height == pytest.approx(face["h"] * 900)
+
+
+def test_a_close_face_in_a_flat_frame_keeps_chin_and_most_of_the_hair() -> None:
+    cut = cut_around((1024, 1024), 16 / 9, {"x": 0.35, "y": 0.27, "w": 0.3, "h": 0.37})
+    shown = cut.face({"x": 0.35, "y": 0.27, "w": 0.3, "h": 0.37}, (1024, 1024))
+    assert shown["y"] > 0.2
+    assert 0.05 < 1 - shown["y"] - shown["h"] < 0.12
 
 
 def test_beyond_the_picture_its_edge_goes_on(tmp_path: Path) -> None:

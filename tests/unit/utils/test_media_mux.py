@@ -244,6 +244,20 @@ def test_the_thumbnail_is_a_small_jpeg_in_the_same_shape(
         assert picture.size == pytest.approx(expected, abs=1)
 
 
+def test_the_thumbnail_is_the_moment_that_was_named(tmp_path: Path) -> None:
+    video, thumbnail = tmp_path / "v.mp4", tmp_path / "t.jpg"
+    # Black, but for one white frame in the dark: 0.68 s is frame 17 of 25 a second.
+    white = "geq=lum='if(eq(N,17),235,16)':cb=128:cr=128"
+    make("-f", "lavfi", "-i", "color=black:s=64x64:r=25:d=1", "-vf", white, "-c:v", "libx264", str(video))
+    shown = {}
+    for name, at_s in (("named", 17 / 25), ("before", 16 / 25), ("beyond", 9.0), ("unknown", None)):
+        take_thumbnail(FFMPEG, video, thumbnail, duration_s=1.0, at_s=at_s)
+        with Image.open(thumbnail) as picture:
+            shown[name] = picture.convert("L").getpixel((32, 32))
+    assert shown["named"] > 200
+    assert max(shown["before"], shown["beyond"], shown["unknown"]) < 50, "the ordinary frames are black"
+
+
 def test_a_comment_that_grew_too_long_keeps_what_matters() -> None:
     attempts = [{"engine": "wan2gp", "detail": "x" * 4000} for _ in range(9)]
     text = provenance_comment({"engine": "draft", "seed": 3, "note": "y" * 9000, "attempts": attempts})

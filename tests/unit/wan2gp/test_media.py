@@ -250,6 +250,21 @@ class TestFraming:
             assert cut.bottom >= (face.y + face.h) * shape[1] - 1e-6
         assert cut.width / cut.height == pytest.approx(size[0] / size[1])
 
+    @pytest.mark.parametrize("size", SHAPES)
+    @pytest.mark.parametrize("x", [0.1, 0.7])
+    def test_the_one_who_speaks_is_shown_whoever_else_is_there(self, size: tuple[int, int], x: float) -> None:
+        face = Face(x, 0.25, 0.15, 0.35)
+        cut = framing.cut_around((2048, 1024), size, face)
+        assert cut.left <= face.x * 2048
+        assert cut.right >= (face.x + face.w) * 2048
+        assert cut.top <= face.y * 1024
+        assert cut.bottom >= (face.y + face.h) * 1024
+        assert cut.left >= 0
+        assert cut.top >= 0
+        assert cut.right <= 2048 + 1e-6
+        assert cut.bottom <= 1024 + 1e-6
+        assert cut.width / cut.height == pytest.approx(size[0] / size[1])
+
     def test_a_picture_is_not_extended_for_room_around_the_faces(self) -> None:
         pair = (Face(0.155, 0.2, 0.19, 0.45), Face(0.655, 0.2, 0.19, 0.45))
         cut = framing.cut_of((2048, 1024), (832, 480), pair)
