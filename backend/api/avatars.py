@@ -12,11 +12,12 @@ from backend.api.deps import ServicesDep
 from backend.api.downloads import send_file
 from backend.api.errors import BODY_STATUSES, problems
 from backend.api.uploads import chunks_of
-from backend.api.voices import MAX_NAME_CHARS
+from backend.api.voices import MAX_NAME_CHARS, LibraryCursor, LibraryLimit
 from backend.models.codes import ErrorCode
 from backend.models.errors import FieldError, RequestError
 from backend.models.library import AvatarList, AvatarPatch, AvatarView
 from backend.models.speakers import FaceBox
+from backend.services.library_page import MAX_LIBRARY_PAGE
 
 router = APIRouter(prefix="/avatars", tags=["avatars"])
 
@@ -63,8 +64,11 @@ async def create_avatar(
 
 
 @router.get("")
-async def list_avatars(services: ServicesDep) -> AvatarList:
-    return AvatarList(data=await services.avatars.all())
+async def list_avatars(
+    services: ServicesDep, limit: LibraryLimit = MAX_LIBRARY_PAGE, cursor: LibraryCursor = None
+) -> AvatarList:
+    """Built-in portraits first, then the caller's own, newest first."""
+    return await services.avatars.page(limit=limit, cursor=cursor)
 
 
 @router.get("/{avatar_id}", responses=_LOOKED_UP)

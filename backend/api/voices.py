@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, File, Form, Response, UploadFile
+from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 from fastapi.responses import FileResponse
 
 from backend.api.deps import ServicesDep
@@ -21,11 +21,14 @@ from backend.models.library import (
     VoicePatch,
     VoiceView,
 )
+from backend.services.library_page import MAX_LIBRARY_PAGE
 
 router = APIRouter(tags=["voices"])
 
 MAX_NAME_CHARS = MAX_VOICE_NAME_CHARS
 VoiceLanguage = Literal["auto", "zh", "en", "ja"]
+LibraryLimit = Annotated[int, Query(ge=1, le=MAX_LIBRARY_PAGE)]
+LibraryCursor = Annotated[str | None, Query(max_length=200)]
 # For what was uploaded and is never sent as what it claims to be.
 OPAQUE = "application/octet-stream"
 # Somebody's voice is for whoever asked, and for no cache on the way.
@@ -72,9 +75,11 @@ async def clone_voice(
 
 
 @router.get("/voices")
-async def list_voices(services: ServicesDep) -> VoiceList:
+async def list_voices(
+    services: ServicesDep, limit: LibraryLimit = MAX_LIBRARY_PAGE, cursor: LibraryCursor = None
+) -> VoiceList:
     """Built-in voices first, then the caller's own, newest first."""
-    return VoiceList(data=await services.voices.all())
+    return await services.voices.page(limit=limit, cursor=cursor)
 
 
 @router.get("/voices/{voice_id}", responses=_LOOKED_UP)

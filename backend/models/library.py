@@ -94,6 +94,8 @@ class VoiceView(WireModel):
 
 class VoiceList(WireModel):
     data: list[VoiceView]
+    has_more: bool
+    next_cursor: str | None
 
 
 class VoicePatch(WireModel):
@@ -199,6 +201,8 @@ class AvatarPatch(WireModel):
 
 class AvatarList(WireModel):
     data: list[AvatarView]
+    has_more: bool
+    next_cursor: str | None
 
 
 class EngineModelView(WireModel):

@@ -12,13 +12,14 @@ from pathlib import Path
 
 from backend.models.codes import ErrorCode
 from backend.models.errors import FieldError, InputError, RequestError
-from backend.models.library import AvatarView
-from backend.models.records import NewAvatar, NewFile
+from backend.models.library import AvatarList, AvatarView
+from backend.models.records import AvatarRecord, NewAvatar, NewFile
 from backend.models.speakers import FaceBox
 from backend.services.avatar_views import builtin_view, own_view
 from backend.services.catalog import Catalog
 from backend.services.chosen_face import PortraitFaces
 from backend.services.file_keeper import FileKeeper
+from backend.services.library_page import After, library_page
 from backend.services.portrait_fetch import Fetcher
 from backend.services.portrait_probe import PortraitProbe, ProbedPortrait
 from backend.storage.store import Store
@@ -53,10 +54,13 @@ class AvatarService:
         self._ffmpeg = ffmpeg
 
     # -- the library -------------------------------------------------------------------------------
-    async def all(self) -> list[AvatarView]:
-        """The caller's own, newest first, then the built-in ones."""
-        own = [own_view(record) for record in await self._store.avatars.list_all()]
-        return [builtin_view(avatar) for avatar in self._catalog.avatars] + own
+    async def page(self, *, limit: int, cursor: str | None) -> AvatarList:
+        """Built-in portraits, then the caller's own, newest first. Raises `validation_failed` for no cursor of ours."""
+        page = await library_page(
+            self._catalog.avatars, self._store.avatars.page, _place, kind="avatar", limit=limit, cursor=cursor
+        )
+        data = [builtin_view(avatar) for avatar in page.builtin] + [own_view(record) for record in page.own]
+        return AvatarList(data=data, has_more=page.next_cursor is not None, next_cursor=page.next_cursor)
 
     async def get(self, avatar_id: str) -> AvatarView:
         builtin = self._catalog.avatar(avatar_id)
@@ -264,6 +268,10 @@ class AvatarService:
                 hint="Use a smaller picture, or raise MAX_IMAGE_MIB in .env.",
             )
         return path
+
+
+def _place(record: AvatarRecord) -> After:
+    return record.created_at, record.avatar_id
 
 
 def _is_url(text: str) -> bool:

@@ -17,9 +17,10 @@ from backend.engines.speech.base import VoiceFiles
 from backend.models.codes import ErrorCode
 from backend.models.errors import RequestError
 from backend.models.file_records import FileRecord, VoiceRecord
-from backend.models.library import VoicePatch, VoiceView
-from backend.services.catalog import Catalog
+from backend.models.library import VoiceList, VoicePatch, VoiceView
+from backend.services.catalog import BuiltinVoice, Catalog
 from backend.services.file_keeper import FileKeeper
+from backend.services.library_page import After, library_page
 from backend.services.speech_router import SpeechRouter
 from backend.services.voice_views import CONSENT_VERSION, builtin_view, own_view
 from backend.storage.store import Store
@@ -65,15 +66,23 @@ class VoiceService:
         self._previews_dir = previews_dir
 
     # -- look --------------------------------------------------------------------------------------
+    async def page(self, *, limit: int, cursor: str | None) -> VoiceList:
+        """A page of `all`. Raises `validation_failed` for a cursor that is none."""
+        page = await library_page(
+            self._catalog.voices, self._store.voices.page, _place, kind="voice", limit=limit, cursor=cursor
+        )
+        # Engines look at the disk whether they are there.
+        data = await asyncio.to_thread(self._views, page.builtin, page.own)
+        return VoiceList(data=data, has_more=page.next_cursor is not None, next_cursor=page.next_cursor)
+
     async def all(self) -> list[VoiceView]:
         """Built-in voices, then the caller's own, newest first."""
         records = await self._store.voices.list_all()
-        # Engines look at the disk whether they are there.
-        return await asyncio.to_thread(self._views, records)
+        return await asyncio.to_thread(self._views, self._catalog.voices, records)
 
-    def _views(self, records: list[VoiceRecord]) -> list[VoiceView]:
-        own = [self._view(record) for record in records]
-        return [builtin_view(voice, self._router) for voice in self._catalog.voices] + own
+    def _views(self, builtin: Sequence[BuiltinVoice], own: Sequence[VoiceRecord]) -> list[VoiceView]:
+        shipped = [builtin_view(voice, self._router) for voice in builtin]
+        return shipped + [self._view(record) for record in own]
 
     async def get(self, voice_id: str) -> VoiceView:
         builtin = self._catalog.voice(voice_id)
@@ -224,6 +233,10 @@ class VoiceService:
         same = [voice for voice in speaking if gender is not None and voice.gender == gender]
         default = self._catalog.default_voice(language)
         return default.preset if default in same or not same else same[0].preset
+
+
+def _place(record: VoiceRecord) -> After:
+    return record.created_at, record.voice_id
 
 
 def pinned_of(inputs: Mapping[str, FileRecord], place: int) -> dict[str, FileRecord]:

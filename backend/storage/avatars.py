@@ -18,8 +18,8 @@ from backend.storage.files import MARK_DELETED
 from backend.storage.job_rows import dump, dump_or_none, file_from_row, insert_file
 from backend.utils.clock import Clock
 
-# One library page; nobody scrolls further than this.
-MAX_AVATARS = 500
+# Rows per query where all are wanted.
+_AT_A_TIME = 500
 
 _INSERT = """
 INSERT INTO avatars (avatar_id, name, file_id, thumbnail_file_id, source_file_id, profile_json, created_at)
@@ -29,6 +29,10 @@ RETURNING *
 _LIVE = "SELECT * FROM avatars WHERE avatar_id = :avatar_id AND deleted_at IS NULL"
 _OF_FILE = "SELECT profile_json FROM avatars WHERE file_id = :file_id"
 _LIST = "SELECT * FROM avatars WHERE deleted_at IS NULL ORDER BY created_at DESC, avatar_id LIMIT :limit"
+_LIST_AFTER = """
+SELECT * FROM avatars WHERE deleted_at IS NULL AND (created_at < :at OR (created_at = :at AND avatar_id > :last_id))
+ORDER BY created_at DESC, avatar_id LIMIT :limit
+"""
 _UPDATE = """
 UPDATE avatars SET name = COALESCE(:name, name), profile_json = COALESCE(:profile_json, profile_json)
 WHERE avatar_id = :avatar_id AND deleted_at IS NULL RETURNING *
@@ -104,9 +108,21 @@ class AvatarsRepository:
         row = await self._db.one(_OF_FILE, {"file_id": file_id})
         return dict(json.loads(row["profile_json"])) if row is not None else {}
 
+    async def page(self, after: tuple[int, str] | None, limit: int) -> list[AvatarRecord]:
+        """At most `limit` portraits, newest first; `after`: time (ms) and id of the last one that is not wanted again."""
+        if after is None:
+            return [_from_row(row) for row in await self._db.all(_LIST, {"limit": limit})]
+        params = {"at": after[0], "last_id": after[1], "limit": limit}
+        return [_from_row(row) for row in await self._db.all(_LIST_AFTER, params)]
+
     async def list_all(self) -> list[AvatarRecord]:
-        """All portraits, newest first, at most MAX_AVATARS."""
-        return [_from_row(row) for row in await self._db.all(_LIST, {"limit": MAX_AVATARS})]
+        """All portraits, newest first."""
+        found: list[AvatarRecord] = []
+        after: tuple[int, str] | None = None
+        while rows := await self.page(after, _AT_A_TIME):
+            found += rows
+            after = (rows[-1].created_at, rows[-1].avatar_id)
+        return found
 
     async def update(
         self, avatar_id: str, *, name: str | None = None, profile: Mapping[str, Any] | None = None

@@ -39,5 +39,8 @@ def read_cursor(cursor: str | None, order: Order) -> int:
         pass
     message = "Use next_cursor of the page before, with the same order."
     raise RequestError(
-        ErrorCode.VALIDATION_FAILED, "The cursor is not one of ours.", fields=(FieldError("cursor", message),)
+        ErrorCode.VALIDATION_FAILED,
+        "The cursor is not one of ours.",
+        hint=message,
+        fields=(FieldError("cursor", message),),
     )

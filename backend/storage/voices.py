@@ -18,8 +18,8 @@ from backend.storage.files import MARK_DELETED
 from backend.storage.job_rows import dump, dump_or_none, file_from_row, insert_file
 from backend.utils.clock import Clock
 
-# One library page; nobody scrolls further than this.
-MAX_VOICES = 500
+# Rows per query where all are wanted.
+_AT_A_TIME = 500
 
 _INSERT = """
 INSERT INTO voices (voice_id, name, file_id, engine, status, language, gender, consent_json, profile_json,
@@ -30,6 +30,10 @@ RETURNING *
 """
 _LIVE = "SELECT * FROM voices WHERE voice_id = :voice_id AND deleted_at IS NULL"
 _LIST = "SELECT * FROM voices WHERE deleted_at IS NULL ORDER BY created_at DESC, voice_id LIMIT :limit"
+_LIST_AFTER = """
+SELECT * FROM voices WHERE deleted_at IS NULL AND (created_at < :at OR (created_at = :at AND voice_id > :last_id))
+ORDER BY created_at DESC, voice_id LIMIT :limit
+"""
 _UPDATE = """
 UPDATE voices SET status = COALESCE(:status, status), name = COALESCE(:name, name), note = COALESCE(:note, note),
   language = COALESCE(:language, language), gender = COALESCE(:gender, gender),
@@ -169,9 +173,21 @@ class VoicesRepository:
             raise _not_found(voice_id)
         return _from_row(row)
 
+    async def page(self, after: tuple[int, str] | None, limit: int) -> list[VoiceRecord]:
+        """At most `limit` voices, newest first; `after`: time (ms) and id of the last one that is not wanted again."""
+        if after is None:
+            return [_from_row(row) for row in await self._db.all(_LIST, {"limit": limit})]
+        params = {"at": after[0], "last_id": after[1], "limit": limit}
+        return [_from_row(row) for row in await self._db.all(_LIST_AFTER, params)]
+
     async def list_all(self) -> list[VoiceRecord]:
-        """All voices, newest first, at most MAX_VOICES."""
-        return [_from_row(row) for row in await self._db.all(_LIST, {"limit": MAX_VOICES})]
+        """All voices, newest first."""
+        found: list[VoiceRecord] = []
+        after: tuple[int, str] | None = None
+        while rows := await self.page(after, _AT_A_TIME):
+            found += rows
+            after = (rows[-1].created_at, rows[-1].voice_id)
+        return found
 
     async def update(
         self,

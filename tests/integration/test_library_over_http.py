@@ -265,3 +265,25 @@ async def test_what_the_finder_saw_comes_with_what_helps(tmp_path: Path) -> None
         (found,) = view["report"]
         assert (found["code"], found["message"]) == ("dark", "The face is very dark.")
         assert "light" in found["fix"]
+
+
+async def test_voices_and_portraits_come_in_pages_too(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as studio:
+        for name in ("a", "b"):
+            files = {"image_file": (f"{name}.png", png(), "image/png")}
+            assert (await studio.http.post("/api/avatars", files=files)).status_code == 201
+        for path, key in (("/api/voices", "voice_id"), ("/api/avatars", "avatar_id")):
+            whole = (await studio.http.get(path)).json()
+            assert (whole["has_more"], whole["next_cursor"]) == (False, None)
+            told, cursor = [], ""
+            while cursor is not None:
+                page = (await studio.http.get(path, params={"limit": 3, "cursor": cursor})).json()
+                assert page["has_more"] is (page["next_cursor"] is not None)
+                told += page["data"]
+                cursor = page["next_cursor"]
+            assert told == whole["data"]
+            assert len({one[key] for one in told}) == len(told) > 3
+            for query in ({"limit": 0}, {"limit": 501}, {"cursor": "x"}):
+                refused = await studio.http.get(path, params=query)
+                assert (refused.status_code, refused.json()["code"]) == (422, "validation_failed")
+                assert refused.json()["hint"]

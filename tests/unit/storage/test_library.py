@@ -30,6 +30,27 @@ async def test_a_voice_is_stored_with_its_sample_consent_and_profile(store: Stor
     assert len(await store.voices.list_all()) == 1
 
 
+async def test_rows_of_one_moment_are_told_apart(store: Store, clock) -> None:
+    for number in range(3):
+        await store.voices.create(NewVoice(f"voice_0000000{number}", "x", "kokoro", "ready"))
+        picture = await new_file(store, f"uploads/file_0000000{number}.png", kind="avatar")
+        await store.avatars.create(NewAvatar(f"avatar_0000000{number}", "x", picture))
+    clock.advance(1)
+    await store.voices.create(NewVoice("voice_00000009", "x", "kokoro", "ready"))
+    all_voices, all_avatars = await store.voices.list_all(), await store.avatars.list_all()
+    assert [row.voice_id[-1] for row in all_voices] == ["9", "0", "1", "2"]
+    for place, voice in enumerate(all_voices):
+        assert (
+            await store.voices.page((voice.created_at, voice.voice_id), 2)
+            == all_voices[place + 1 : place + 3]
+        )
+    for place, avatar in enumerate(all_avatars):
+        assert (
+            await store.avatars.page((avatar.created_at, avatar.avatar_id), 2)
+            == all_avatars[place + 1 : place + 3]
+        )
+
+
 async def test_an_unknown_or_deleted_voice_or_avatar_is_named_as_such(store: Store) -> None:
     await store.voices.create(NewVoice("voice_deleted0", "x", "kokoro", "ready"))
     await store.voices.delete("voice_deleted0")

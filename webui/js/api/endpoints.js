@@ -60,21 +60,26 @@ export const getPreview = (id) => request(`${jobPath(id)}/preview`, { as: "blob"
 /** @param {string} id */
 export const deleteJob = (id) => request(jobPath(id), { method: "DELETE", as: "none" });
 
-/** @returns {Promise<{data: import("../types.js").Voice[]}>} */
-export const listVoices = () => request("/api/voices");
-
 /**
- * @param {File} file
- * @param {string} name
- * @returns {Promise<import("../types.js").VoiceCloned>}
+ * All entries of a list that comes in pages.
+ * @template T
+ * @param {string} path
+ * @returns {Promise<{data: T[]}>}
  */
-export function cloneVoice(file, name) {
-  const form = new FormData();
-  form.set("audio_file", file);
-  if (name) form.set("name", name);
-  form.set("consent", "true");
-  return request("/api/voice/clone", { method: "POST", form, timeoutMs: LONG_TIMEOUT_MS });
+async function allPages(path) {
+  /** @type {T[]} */
+  const data = [];
+  let cursor = "";
+  do {
+    const page = await request(cursor ? `${path}?cursor=${encodeURIComponent(cursor)}` : path);
+    data.push(...page.data);
+    cursor = page.next_cursor ?? "";
+  } while (cursor);
+  return { data };
 }
+
+/** @returns {Promise<{data: import("../types.js").Voice[]}>} */
+export const listVoices = () => allPages("/api/voices");
 
 /** @param {string} id */
 export const deleteVoice = (id) =>
@@ -145,7 +150,7 @@ export const getDraft = (name) => request(`/api/drafts/${encodeURIComponent(name
 export const putDraft = (name, draft) => request(`/api/drafts/${encodeURIComponent(name)}`, { method: "PUT", json: draft });
 
 /** @returns {Promise<{data: import("../types.js").Avatar[]}>} */
-export const listAvatars = () => request("/api/avatars");
+export const listAvatars = () => allPages("/api/avatars");
 
 /** @param {File} file @returns {Promise<import("../types.js").Avatar>} */
 export function uploadAvatar(file) {
