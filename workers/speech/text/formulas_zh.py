@@ -15,6 +15,7 @@ _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _GREEK = "".join(GREEK)
 _LEFT = rf"[\d)）A-Za-z%°′″℃²³⁰¹⁴-⁹!π{_GREEK}]"
 _RIGHT = rf"[\d(（A-Za-z√{_GREEK}-]"
+_COUNTED_NEXT = re.compile("[个名位家款种件条次本篇]")
 _SIGNS = {
     "+": "加", "=": "等于", "×": "乘以", "÷": "除以", "*": "乘以", "<": "小于", ">": "大于", "≈": "约等于", "≠": "不等于",
     "≤": "小于等于", "≥": "大于等于", "±": "正负", "∈": "属于", "≡": "恒等于", "∝": "正比于", "→": "到",
@@ -94,6 +95,18 @@ def _sign_of_words(match: re.Match[str]) -> str:
     return _SIGNS[match[1]]
 
 
+@rule(r"(?<![\dA-Za-z)）<>])([±≤≥<>≈≠])\s?(?=[\d¥$])")
+def _sign_before(match: re.Match[str]) -> str:
+    """±5%, ≤10kg, >18岁."""
+    return _SIGNS[match[1]]
+
+
+@rule(r"(?<=[\d万亿千百十wk%])\+(?![\dA-Za-z+])|(?<=[A-Za-z\u4e00-\u9fff])\s?\+\s?(?=[\u4e00-\u9fff])")
+def _and_more(match: re.Match[str]) -> str:
+    """100+个, 18+, 相机+镜头."""
+    return "多" if _COUNTED_NEXT.match(match.string, match.end()) else "加"
+
+
 @rule(r"[⁰¹²³⁴-⁹]+")
 def _raised(match: re.Match[str]) -> str:
     return digits(match[0].translate(_RAISED))
@@ -101,4 +114,4 @@ def _raised(match: re.Match[str]) -> str:
 
 FIRST: tuple[Rule, ...] = (_angle, _argument, _unit_of_power, _compound, _root, _divided)
 MINUS = _minus
-SIGNS: tuple[Rule, ...] = (_power, _sign, _sign_of_words, _greek, _raised)
+SIGNS: tuple[Rule, ...] = (_power, _sign, _sign_before, _sign_of_words, _and_more, _greek, _raised)

@@ -14,6 +14,7 @@ from workers.speech.text.names_zh import CURRENCIES, MEASURES, UNITS
 from workers.speech.text.numbers_en import cardinal as english_cardinal
 from workers.speech.text.numbers_zh import cardinal, counted, digits, number, year
 from workers.speech.text.rules import Fixed, Rule, apply_rules, rule
+from workers.speech.text.zh_traditional import simplified
 
 _NUMBER = r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 _RANGE = r"\s?(?:-|~|～|—|–|至|到)\s?"
@@ -25,6 +26,10 @@ _CURRENCY = "|".join(re.escape(sign) for sign in sorted(CURRENCIES, key=len, rev
 _MEASURE_NEXT = re.compile(rf"\s?(?:{MEASURES})")
 # Where these follow, 2 is a name or an ordinal and stays 二.
 _ORDINAL_AFTER = "月|号|日|号楼|楼|中|班|年级|级|环|线|路|期|次方"
+
+
+# $1.5M: powers of ten.
+_POWERS = {"k": 3, "K": 3, "M": 6, "B": 9}
 
 
 def _trim_money(text: str) -> str:
@@ -127,9 +132,13 @@ def _percent(match: re.Match[str]) -> str:
     return sign + ("百分之" if match[3] == "%" else "千分之") + number(match[2].replace(",", ""))
 
 
-@rule(rf"(?<![A-Za-z])({_CURRENCY})\s?(-?)({_NUMBER})\s?(万亿|亿|千万|百万|万|千)?")
+@rule(
+    rf"(?<![A-Za-z])({_CURRENCY})\s?(-?)({_NUMBER})\s?(万亿|亿|千万|百万|万|千|[kKMB](?![A-Za-z\d]))?(?:\s?元(?!宝))?"
+)
 def _money(match: re.Match[str]) -> str:
     amount = _trim_money(match[3].replace(",", ""))
+    if match[4] and match[4] in _POWERS:
+        return "负" * bool(match[2]) + strings_zh.times(amount, _POWERS[match[4]]) + CURRENCIES[match[1]]
     spoken = counted(amount) + (match[4] or "")
     return "负" * bool(match[2]) + spoken + CURRENCIES[match[1]]
 
@@ -185,13 +194,22 @@ def _range(match: re.Match[str]) -> str | None:
     return f"{first}到{say(match[3].replace(',', ''))}{unit}"
 
 
-@rule(rf"(?:(?<![\dA-Za-z)）%])(-))?(?<![\d.A-Za-z])({_NUMBER})\s?({_UNIT})(?:/({_UNIT}))?(?![A-Za-z\d²³])")
+@rule(
+    rf"(?:(?<![\dA-Za-z)）%])(-))?(?<![\d.A-Za-z])({_NUMBER})\s?({_UNIT})(?:/(100)?({_UNIT}))?(?![A-Za-z\d²³])"
+)
 def _measure(match: re.Match[str]) -> str:
-    unit = UNITS[match[3]] + (f"每{UNITS[match[4]]}" if match[4] else "")
+    unit = UNITS[match[3]] + (f"每{'百' * bool(match[4])}{UNITS[match[5]]}" if match[5] else "")
     quantity = counted(match[2].replace(",", ""))
     if match[1]:
         return ("零下" if unit.endswith("摄氏度") else "负") + quantity + unit
     return quantity + unit
+
+
+@rule(rf"{_NOT_IN_WORD}(\d+)\s?h\s?(\d+)\s?(?:min|m)(?:\s?(\d+)\s?s)?(?![A-Za-z\d])")
+def _hours(match: re.Match[str]) -> str:
+    """3h20min."""
+    seconds = f"{counted(match[3])}秒" if match[3] else ""
+    return f"{counted(match[1])}小时{counted(match[2])}分钟{seconds}"
 
 
 @rule(r"(?<=第)(\d+)\s?[-~～—–至到]\s?(\d+)")
@@ -217,11 +235,13 @@ def _calendar(match: re.Match[str]) -> str:
 
 @rule(rf"{_NOT_IN_WORD}(-?)({_NUMBER})(?=\s?[多余几来]?(?:{MEASURES}))")
 def _counted(match: re.Match[str]) -> str:
-    negative = bool(match[1]) and not re.search(r"[\w\u4e00-\u9fff]\Z", match.string[: match.start()])
+    negative = bool(match[1]) and not re.search(
+        r"\w(?<![和与是为到至于比约得从在])\Z", match.string[: match.start()]
+    )
     return "负" * negative + counted(match[2].replace(",", ""))
 
 
-@rule(r"(?<=[A-Za-z])[- ]?(\d+(?:\.\d+)?)(?![A-Za-z\d])")
+@rule(r"(?<=[A-Za-z])[- ]?(\d+(?:\.\d+)?)(?![A-Za-z\d]|\.\d)")
 def _after_letters(match: re.Match[str]) -> str:
     """Windows 11, GPT-4, H264, RTX 4090: long strings digit by digit, short ones as numbers."""
     return " " + (digits(match[1]) if len(match[1]) > 3 and "." not in match[1] else number(match[1]))
@@ -233,7 +253,34 @@ def _between_letters(match: re.Match[str]) -> str:
     return f" {english_cardinal(match[1])} "
 
 
-@rule(rf"(?:(?<![\w)）])(-))?(?<![\d.])({_NUMBER})")
+@rule(r"(?<![\d.])(1[0-2]|0?[1-9])\.(3[01]|[12]\d|0?[1-9])(?=日(?!元))")
+def _dotted_day(match: re.Match[str]) -> str:
+    """11.23日."""
+    return f"{cardinal(match[1].lstrip('0'))}月{cardinal(match[2].lstrip('0'))}"
+
+
+@rule(r"(?<=长|时)(是|为|约|：|:|\s)?(\d{1,2}):([0-5]\d)(?::([0-5]\d))?(?![\d:])")
+def _duration(match: re.Match[str]) -> str | None:
+    """时长3:05:20: how long, not when."""
+    if not re.search(r"(?:时长|用时|耗时|历时|片长|全长|总长)\Z", match.string[: match.start()]):
+        return None
+    names = ("小时", "分", "秒") if match[4] else ("分", "秒")
+    parts = [part for part in match.groups()[1:] if part]
+    spoken = "".join(
+        ("零" if place and part[0] == "0" and part != "00" else "") + counted(part.lstrip("0") or "0") + name
+        for place, (part, name) in enumerate(zip(parts, names, strict=True))
+        if part.strip("0")
+    )
+    return (match[1] or "") + spoken if spoken else None
+
+
+@rule(r"(?<![A-Za-z\d)）%])\+(?=\d)")
+def _plus(match: re.Match[str]) -> str:
+    """+5 beside a negative number is its opposite, else something that is added."""
+    return "正" if re.search(r"(?<![A-Za-z\d)）])-\d", match.string) else "加"
+
+
+@rule(rf"(?:(?:(?<![\w)）])|(?<=[和与是为到至于比约得从在]))(-))?(?<![\d.])({_NUMBER})")
 def _plain(match: re.Match[str]) -> str:
     return "负" * bool(match[1]) + number(match[2].replace(",", ""))
 
@@ -265,7 +312,9 @@ def _plus_plus(_: re.Match[str]) -> str:
     return "加加"
 
 
-@rule(r"(?<=[元块斤个人次天年月克米升])/(?=[斤个人次天年月克米升件条只台小公千分秒时])")
+@rule(
+    r"(?<=[元块斤个人次天年月克米升时万件条字位])/(?=[斤个人次天年月克米升件条只台小公千分秒时场节课晚间盒瓶袋箱份位套期平篇])"
+)
 def _per(_: re.Match[str]) -> str:
     return "每"
 
@@ -277,13 +326,21 @@ def _silent(_: re.Match[str]) -> str:
 
 RULES: tuple[Rule, ...] = (
     addresses.email("艾特", "点"), addresses.url("点", "杠"), *strings_zh.FIRST, *formulas_zh.FIRST,
-    _iso_date, _year_range, _four_digit_year, _season, _two_digit_year, _generation, _decade, _decimal_ratio, _rank, _clock_range, _clock, _percent_range, _percent,
-    _money, _money_behind, *strings_zh.TELEPHONES, _version, _fraction, _result, _cued_result, _score, formulas_zh.MINUS, _range, _measure,
-    _ordinal_range, _ordinal, *strings_zh.ROOMS, _calendar, _between_letters, _counted, _after_letters, *strings_zh.LONG, _plain,
+    _iso_date, _year_range, _four_digit_year, _season, _two_digit_year, _generation, _decade, _decimal_ratio, _rank, _dotted_day, _duration, _clock_range, _clock, _percent_range, _percent,
+    _money, _money_behind, *strings_zh.TELEPHONES, _version, _fraction, _result, _cued_result, _score, formulas_zh.MINUS, _range, _hours, _measure,
+    _ordinal_range, _ordinal, *strings_zh.ROOMS, _calendar, _between_letters, _counted, _after_letters, *strings_zh.LONG, _plus, _plain,
     _plus_plus, *formulas_zh.SIGNS, _from_to, _until, _about, _and, _per, _silent,
 )  # fmt: skip
 
 
 def normalise(text: str, fixed: Fixed | None = None) -> Aligned:
-    """Chinese reading of a cleaned sentence."""
-    return apply_rules(text, RULES, fixed)
+    """Chinese reading of a cleaned sentence. The rules see simplified characters; those written stay."""
+    plain = simplified(text)
+    spoken = apply_rules(plain, RULES, fixed)
+    if plain == text:
+        return spoken
+    kept = (
+        text[start] if end == start + 1 and character == plain[start] else character
+        for character, (start, end) in zip(spoken.text, spoken.spans, strict=True)
+    )
+    return Aligned("".join(kept), spoken.spans)

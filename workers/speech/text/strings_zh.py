@@ -10,7 +10,7 @@ import re
 
 from workers.speech.text import roman
 from workers.speech.text.names_zh import CODES, DIGIT_NAMES, MEASURES, MODELS
-from workers.speech.text.numbers_zh import cardinal, digits
+from workers.speech.text.numbers_zh import cardinal, counted, digits
 from workers.speech.text.rules import Rule, rule
 
 _NOT_IN_WORD = r"(?<![\dA-Za-z.])"
@@ -20,6 +20,8 @@ _TELEPHONE_CUES = r"(?:电话|热线|拨打|致电|报警|手机号?|客服|传�
 _SHORT_NUMBERS = frozenset(
     ["110", "119", "120", "122", "114", "121", "117", "999", "911", "112", "113", "118"]
 )
+_CODE_MARKS = {"-": "杠", "_": "下划线"}
+_MAX_CODE = 40
 _SERVICES = (
     "市民|政务|便民|服务|客服|消费者|消费|投诉|举报|咨询|维权|医疗|急救|报警|火警|法律|援助|心理|全国|统一"
 )
@@ -49,6 +51,63 @@ def _code(match: re.Match[str]) -> str | None:
     if match[1] in _KNOWN and len(match[1]) == 3 and not _MEASURE_NEXT.match(match.string, match.end()):
         return digits(match[1])
     return None
+
+
+@rule(
+    r"(?<![\dA-Za-z.@/-])(?=[A-Za-z_-]*\d)(?=[\d]*[A-Za-z_-])([A-Za-z\d]+(?:[-_][A-Za-z\d]+){0,5})(?![\dA-Za-z]|[-.@/][A-Za-z\d])"
+)
+def _mixed_code(match: re.Match[str]) -> str | None:
+    """密码是a1b2c3, 订单号20261123-0001: letters by name, digits one by one."""
+    if not _CODE_BEFORE.search(match.string[max(0, match.start() - 16) : match.start()]):
+        return None
+    if len(match[1]) > _MAX_CODE or (match[1].isalnum() and len(match[1]) < 4):
+        return None
+    return "".join(
+        digits(one) if one.isdecimal() else _CODE_MARKS.get(one) or f" {one.upper()} " for one in match[1]
+    )
+
+
+@rule(r"(?<=\d转)(\d{2,6})(?!\d)")
+def _extension(match: re.Match[str]) -> str:
+    """6278-1234转8001."""
+    return digits(match[1], telephone=True)
+
+
+@rule(
+    r"(?<![\d.A-Za-z])(?:(360)(?=浏览器|安全|杀毒|搜索|卫士|手机|公司|集团)|(58)(?=同城)|(4399)|(999)(?=感冒|皮炎|胃泰)|(1688|2345)(?=网|平台|上|店|商城)|(163|126|139|189)(?=邮箱))(?!\d)"
+)
+def _brand(match: re.Match[str]) -> str:
+    """Names of companies that are digits."""
+    return digits(match[0])
+
+
+@rule(r"(?<![A-Za-z\d])([BCDGOP])2([BCGOP])(?![A-Za-z\d])")
+def _to(match: re.Match[str]) -> str:
+    """B2B, O2O."""
+    return f" {match[1]} to {match[2]} "
+
+
+@rule(r"(?<![\d./])24/7(?![\d./])")
+def _always(_: re.Match[str]) -> str:
+    return "七天二十四小时"
+
+
+def times(amount: str, power: int) -> str:
+    """`amount` ("1.5") times a power of ten, as a quantity: 1.5 and 4 are 一万五千."""
+    whole, _, fraction = amount.partition(".")
+    return (
+        counted((whole + fraction.ljust(power, "0")[:power]).lstrip("0") or "0")
+        if len(fraction) <= power
+        else amount
+    )
+
+
+@rule(
+    r"(?<![\d.A-Za-z])(\d{1,5}(?:\.\d{1,2})?)(w)(?![A-Za-z\d])|(?<![\d.A-Za-z])(\d{1,4}(?:\.\d{1,2})?)(k)(?=\+|\s?[粉人块元赞播评步字多]|[，。！？,;；]|\Z)(?<!(?<![\d.])[248]k)"
+)
+def _short_power(match: re.Match[str]) -> str:
+    """10w播放, 2.5k粉丝."""
+    return times(match[1], 4) if match[2] else times(match[3], 3)
 
 
 @rule(r"(?<=[A-Z])[·•\s-]?([\dA-Z]{5,6})(?![\dA-Za-z])")
@@ -88,7 +147,7 @@ def _mobile(match: re.Match[str]) -> str:
     return "，".join(groups) if match[2] else "".join(groups)
 
 
-@rule(r"(?<![\d.])[(（]?(0\d{2,3}|[48]00)[-)） ]\s?(\d{3,4})[- ]?(\d{4})(?!\d)")
+@rule(r"(?<![\d.])[(（]?(0\d{1,3}|[48]00)[-)） ]\s?(\d{3,4})[- ]?(\d{4})(?!\d)")
 def _landline(match: re.Match[str]) -> str:
     return "，".join(digits(group, telephone=True) for group in match.groups())
 
@@ -131,7 +190,19 @@ def _long_string(match: re.Match[str]) -> str:
     return digits(match[1])
 
 
-FIRST: tuple[Rule, ...] = (_mobile, _identity, _plate, _code, _roman_sign, _roman)
-TELEPHONES: tuple[Rule, ...] = (_landline, _hotline, _named_hotline)
+FIRST: tuple[Rule, ...] = (
+    _mobile,
+    _identity,
+    _plate,
+    _to,
+    _always,
+    _mixed_code,
+    _brand,
+    _short_power,
+    _code,
+    _roman_sign,
+    _roman,
+)
+TELEPHONES: tuple[Rule, ...] = (_landline, _hotline, _named_hotline, _extension)
 ROOMS: tuple[Rule, ...] = (_room,)
 LONG: tuple[Rule, ...] = (_long_string,)

@@ -23,10 +23,11 @@ from workers.speech.text.zh_around import Around
 from workers.speech.text.zh_context import in_context, last_of_count
 from workers.speech.text.zh_lexicon import COMMON_WORDS
 from workers.speech.text.zh_net import ReadingNet
-from workers.speech.text.zh_own import FULL_ER, OWN_CHARACTERS, SETTLED
+from workers.speech.text.zh_own import FULL_ER, OWN_CHARACTERS, SETTLED, THIRD_OF_THREE
 from workers.speech.text.zh_own import OWN_WORDS as NAMED_WORDS
 from workers.speech.text.zh_several import DOUBTFUL_ALONE, DOUBTFUL_WORDS, SEVERAL, UNTAUGHT
 from workers.speech.text.zh_tones import Syllable, apply_sandhi
+from workers.speech.text.zh_traditional import READINGS, simplified
 from workers.speech.text.zh_words import Word, WordTable
 
 # How much likelier than the sentence alone says: a reading of the large phrase list, and a character's own one.
@@ -84,7 +85,8 @@ class Chinese:
 
     def words(self, phrase: str) -> list[str]:
         """The words of a phrase of Han characters, in order and without gaps."""
-        return [word.text for word in self._load()[0].segment(phrase)]
+        cut = self._load()[0].segment(simplified(phrase))
+        return [phrase[word.start : word.start + len(word.text)] for word in cut]
 
     def _phrase(self, aligned: Aligned, start: int, end: int, given: Mapping[int, str]) -> list[Unit]:
         units: list[Unit] = []
@@ -109,6 +111,7 @@ class Chinese:
         What stands around the phrase helps to choose; `given`: pinyin by place in `text`.
         """
         words, _ = self._load()
+        written, text = text, simplified(text)
         phrase = "".join(
             numbers_zh.digits(character) if character.isdecimal() else character
             for character in text[start:end]
@@ -124,9 +127,12 @@ class Chinese:
                 phrase,
             )
             for place, choice in enumerate(self._choose(word, around, seen)):
-                own = (given or {}).get(start + word.start + place)
+                at = start + word.start + place
+                own = (given or {}).get(at)
                 if own is not None:
                     choice = _Choice(own, fixed=True)
+                elif written[at] in READINGS and written[at] != text[at]:
+                    choice = _Choice(READINGS[written[at]])
                 syllables.append(
                     Syllable(
                         word.text[place],
@@ -139,6 +145,8 @@ class Chinese:
                         choice.fixed,
                     )
                 )
+        if syllables and syllables[-1].character == "传" and text[start + len(phrase) :][:1] == "》":
+            _name_a_life(syllables[-1])
         apply_sandhi(syllables)
         return syllables
 
@@ -148,8 +156,12 @@ class Chinese:
             choices = [_Choice(pinyin) for pinyin in ruled]
         else:
             choices = self._parts(word, 0, len(word.text), seen)
-            if len(word.text) == 3 and word.text.endswith("不着"):
-                choices[-1] = _Choice("zhao2")  # 点不着
+            if len(word.text) == 3:
+                choices[-1] = _Choice(
+                    THIRD_OF_THREE.get(word.text[1:], choices[-1].pinyin), choices[-1].doubts
+                )
+            if len(word.text) > 2 and word.text.endswith("率"):
+                choices[-1] = _Choice("lv4")  # 合格率
             measure = last_of_count(word, around)
             if measure:
                 return [*choices[:-1], _Choice(measure)]
@@ -168,6 +180,8 @@ class Chinese:
             return []
         if len(text) == 1:
             return [self._character(word, start, seen)]
+        if len(text) == 3 and text[0] == text[1] and text[2] == "地" and text not in OWN_WORDS:
+            return [*self._parts(word, start, start + 2, seen), _Choice("de5")]  # 轻轻地 as one word
         listed = self._listed(text)
         if listed is not None:
             syllables, sure = listed
@@ -175,8 +189,6 @@ class Chinese:
                 _Choice(syllable) if sure else self._character(word, start + place, seen, hint=syllable)
                 for place, syllable in enumerate(syllables)
             ]
-        if len(text) == 3 and text[0] == text[1] and text[2] == "地":
-            return [*self._parts(word, start, start + 2, seen), _Choice("de5")]  # 轻轻地 as one word
         for size in range(len(text) - 1, 1, -1):
             for at in range(start, end - size + 1):
                 if self._listed(word.text[at : at + size]) is not None:
@@ -255,6 +267,12 @@ class _Seen:
         if self._rows is None:
             self._rows = net.look(self._text)
         return net.weigh(self._rows[self._start + place], options)
+
+
+def _name_a_life(last: Syllable) -> None:
+    """《射雕英雄传》: the last word of a title is a life told, unless it belongs to a word such as 遗传."""
+    if last.word_text == "传" and not last.fixed:
+        last.pinyin, last.doubts = "zhuan4", ()
 
 
 def phrase_end(text: str, start: int) -> int:

@@ -16,7 +16,7 @@ from workers.speech.text.zh_own import (
     TWINS,
     WEATHER,
 )
-from workers.speech.text.zh_verbs import more
+from workers.speech.text.zh_verbs import more, of_pair
 from workers.speech.text.zh_words import Word
 
 _COUNTS = frozenset("一二两三四五六七八九十几每半百千万零数多好")
@@ -40,6 +40,9 @@ def in_context(word: Word, around: Around) -> list[str] | None:
     text = word.text
     if len(text) == 2 and text[1] == "只" and text[0] in COUNT_READINGS:
         return [COUNT_READINGS[text[0]], "zhi1"]  # 三只 猫
+    pair = of_pair(text, around.left(word), around.right(word))
+    if pair:
+        return pair
     if text == "一行":
         return _party_or_line(around.right(word))
     if text == "一数" and "从" in around.left(word):

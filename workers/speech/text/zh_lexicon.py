@@ -35,6 +35,21 @@ COMMON_WORDS = _table(
     号叫 hao2 jiao4, 号哭 hao2 ku1, 哀号 ai1 hao2, 怒号 nu4 hao2, 横财 heng4 cai2, 横祸 heng4 huo4, 蛮横 man2 heng4, 专横 zhuan1 heng4, 晃眼 huang3 yan3,
     摇头晃脑 yao2 tou2 huang4 nao3, 虚晃 xu1 huang3, 发横财 fa1 heng4 cai2, 钻头 zuan4 tou2, 钻井 zuan1 jing3, 电钻 dian4 zuan4, 钻孔 zuan1 kong3,
     鲜有 xian3 you3, 鲜见 xian3 jian4, 朝鲜族 chao2 xian3 zu2, 挑拨 tiao3 bo1, 挑灯 tiao3 deng1, 挑逗 tiao3 dou4, 挑水 tiao1 shui3, 挑食 tiao1 shi2,
-    饮马 yin4 ma3, 咽气 yan4 qi4, 呜咽 wu1 ye4, 狼吞虎咽 lang2 tun1 hu3 yan4, 殷切 yin1 qie4, 载歌载舞 zai4 ge1 zai4 wu3, 千载难逢 qian1 zai3 nan2 feng2
+    饮马 yin4 ma3, 咽气 yan4 qi4, 呜咽 wu1 ye4, 狼吞虎咽 lang2 tun1 hu3 yan4, 殷切 yin1 qie4, 载歌载舞 zai4 ge1 zai4 wu3, 千载难逢 qian1 zai3 nan2 feng2,
+    行当 hang2 dang5, 干一行爱一行 gan4 yi1 hang2 ai4 yi1 hang2, 朝九晚五 zhao1 jiu3 wan3 wu3, 应声 ying4 sheng1, 朴树 pu3 shu4,
+    没着儿 mei2 zhao1 er5, 亲率 qin1 shuai4, 率众 shuai4 zhong4, 率军 shuai4 jun1,
+    加长 jia1 chang2, 边长 bian1 chang2, 长臂 chang2 bi4, 步长 bu4 chang2, 臂长 bi4 chang2, 等长 deng3 chang2, 片长 pian4 chang2,
+    家长会 jia1 zhang3 hui4, 长老会 zhang3 lao3 hui4, 部长会议 bu4 zhang3 hui4 yi4, 军士长 jun1 shi4 zhang3, 着地 zhuo2 di4, 着床 zhuo2 chuang2, 弹着点 dan4 zhuo2 dian3,
+    重灾区 zhong4 zai1 qu1, 减重 jian3 zhong4, 四重奏 si4 chong2 zou4, 重剑 zhong4 jian4, 重见 chong2 jian4, 重开 chong2 kai1, 重登 chong2 deng1,
+    推重比 tui1 zhong4 bi3, 计重 ji4 zhong4, 重谢 zhong4 xie4, 重特大 zhong4 te4 da4, 最重 zui4 zhong4, 干重 gan1 zhong4, 支行 zhi1 hang2,
+    分支行 fen1 zhi1 hang2, 该行 gai1 hang2, 世行 shi4 hang2, 亚行 ya4 hang2, 农发行 nong2 fa1 hang2, 代理行 dai4 li3 hang2, 琴行 qin2 hang2, 太行 tai4 hang2,
+    同行者 tong2 xing2 zhe3, 外行星 wai4 xing2 xing1, 内行星 nei4 xing2 xing1, 取舍 qu3 she3, 割舍 ge1 she3, 舍命 she3 ming4, 舍身 she3 shen1,
+    按倒 an4 dao3, 吹倒 chui1 dao3, 卷起 juan3 qi3, 卷进 juan3 jin4, 卷上 juan3 shang4, 卷筒 juan3 tong3, 卷积 juan3 ji1, 卷尾猴 juan3 wei3 hou2, 应交 ying1 jiao1,
+    找乐 zhao3 le4, 爱乐 ai4 yue4, 乐声 yue4 sheng1, 差旅 chai1 lv3, 差旅费 chai1 lv3 fei4, 差速 cha1 su4, 夫差 fu1 chai1, 众将 zhong4 jiang4, 副将 fu4 jiang4,
+    偏将 pian1 jiang4, 爱将 ai4 jiang4, 中郎将 zhong1 lang2 jiang4, 杨家将 yang2 jia1 jiang4, 天将 tian1 jiang4, 调酒 tiao2 jiu3, 调酒师 tiao2 jiu3 shi1,
+    调速 tiao2 su4, 调速器 tiao2 su4 qi4, 调蓄 tiao2 xu4, 回调 hui2 tiao2, 调压 tiao2 ya1, 调减 tiao2 jian3, 调香 tiao2 xiang1, 调测 tiao2 ce4, 五斗 wu3 dou3, 八斗 ba1 dou3,
+    还原剂 huan2 yuan2 ji4, 咽下 yan4 xia4, 似地 shi4 de5, 命丧 ming4 sang4, 干面 gan1 mian4, 曲酒 qu1 jiu3, 宁死 ning4 si3, 不得了 bu4 de2 liao3,
+    睡着觉 shui4 zhe5 jiao4, 冲着 chong4 zhe5, 重重地 zhong4 zhong4 de5, 重重的 zhong4 zhong4 de5, 支着儿 zhi1 zhao1 er5, 什么 shen2 me5, 仿佛 fang3 fu2, 士大夫 shi4 da4 fu1, 脚踏实地 jiao3 ta4 shi2 di4,
+    二十八宿 er4 shi2 ba1 xiu4, 五行八作 wu3 hang2 ba1 zuo1, 和牌 hu2 pai2, 和稀泥 huo4 xi1 ni2
     """
 )

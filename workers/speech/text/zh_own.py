@@ -89,7 +89,7 @@ OWN_WORDS = _table(
     好吃懒做 hao4 chi1 lan3 zuo4, 参差 cen1 ci1, 参差不齐 cen1 ci1 bu4 qi2, 曾祖父 zeng1 zu3 fu4, 曾祖母 zeng1 zu3 mu3,
     曾孙 zeng1 sun1, 曾国藩 zeng1 guo2 fan1, 曾巩 zeng1 gong3, 曾子 zeng1 zi3, 仇英 qiu2 ying1, 单雄信 shan4 xiong2 xin4,
     解数 xie4 shu4, 解元 jie4 yuan2, 押解 ya1 jie4, 的确 di2 que4, 打的 da3 di1, 的士 di2 shi4, 目的 mu4 di4,
-    有的放矢 you3 di4 fang4 shi3, 众矢之的 zhong4 shi3 zhi1 di4, 大城 dai4 cheng2, 角逐 jue2 zhu2, 配角 pei4 jue2,
+    有的放矢 you3 di4 fang4 shi3, 众矢之的 zhong4 shi3 zhi1 di4, 大城县 dai4 cheng2 xian4, 角逐 jue2 zhu2, 配角 pei4 jue2,
     丑角 chou3 jue2, 隔壁 ge2 bi4, 咱们 zan2 men5, 症结 zheng1 jie2, 结巴 jie1 ba5, 结结巴巴 jie1 jie1 ba1 ba1, 开花结果 kai1 hua1 jie1 guo3,
     呱呱坠地 gu1 gu1 zhui4 di4, 悄然 qiao3 ran2, 悄无声息 qiao3 wu2 sheng1 xi1, 哄堂大笑 hong1 tang2 da4 xiao4,
     起哄 qi3 hong4, 哄骗 hong3 pian4, 喷香 pen4 xiang1, 供认 gong4 ren4, 提防 di1 fang5, 提溜 di1 liu5, 匕首 bi3 shou3,
@@ -117,6 +117,8 @@ OWN_CHARACTERS = _table(
 SETTLED = frozenset(
     "得都给累教要没什勒与空好少大脏难相正炸扎弹铺挑藏钻传将舍率剥撒挨削粘塞供泡喝尽薄汗饮劲仇吓挣闷钉斗更弄臭答解几肚糊磨夹淋"
 )
+# What the last of three characters is read behind these: 点不着, 摸得着, 忘不了, 受得了.
+THIRD_OF_THREE = {"不着": "zhao2", "得着": "zhao2", "不了": "liao3", "得了": "liao3"}
 # Words in which 儿 is a syllable of its own ("child"), not the r that colours the syllable before it.
 FULL_ER = frozenset(
     _words("""

@@ -52,6 +52,15 @@ _DIRECTION_HEADS = frozenset("上下进出回过起开")
 _NUMERALS = frozenset("零〇一二两三四五六七八九幺点")
 _UNITS = frozenset("十百千万亿")
 _HEADS = frozenset("小老纸好很女")
+# Sayings in which 得 leads to a complement, although the dictionary says otherwise.
+_LED_BY_DE = frozenset(("说得过去", "打得火热", "见不得人"))
+_BETWEEN = frozenset("比到至杠")
+# What is named by its number, and what makes one of it: 这一楼的人.
+_NUMBERED = ("年级", "单元", "等奖", "楼", "号楼", "号线", "环路")
+_NOT_NUMBERED = frozenset(("这", "那", "同", "某", "每", "哪", "另"))
+# What makes 一点 an hour or a decimal and not "a little": 下午一点, 一点半, 一点五.
+_HOUR_BEFORE = frozenset("午晨晚夜间")
+_HOUR_AFTER = frozenset("钟半整多到至")
 
 
 @dataclass
@@ -117,6 +126,8 @@ def _is_neutral(syllables: list[Syllable], index: int) -> bool:
         return True
     if character in _STRUCTURAL and len(word) == 1:
         return syllable.pinyin[:-1] == "de"
+    if character == "得" and len(word) > 3 and word not in _LED_BY_DE:
+        return syllable.pinyin == "de5"  # sayings as 如鱼得水 keep the verb that 得 is
     if character == "得" and 0 < place < len(word) - 1:
         return word[place - 1] != "不"  # 看得见, 走得快, but not 不得不
     if character in _ASPECT and len(word) == 1 and index > 0:
@@ -133,7 +144,13 @@ def _is_neutral(syllables: list[Syllable], index: int) -> bool:
     ):
         return True
     # Doubled nouns of kinship and doubled verbs: 看看, 试试.
-    return place == 1 and len(word) == 2 and word[0] == word[1] and syllable.tag[:1] in {"v", "n"}
+    return (
+        place == 1
+        and len(word) == 2
+        and word[0] == word[1]
+        and syllable.tag[:1] in {"v", "n"}
+        and syllables[index - 1].pinyin == syllable.pinyin  # 头发长长了 is two words
+    )
 
 
 def _yi(syllables: list[Syllable], index: int) -> None:
@@ -146,10 +163,15 @@ def _yi(syllables: list[Syllable], index: int) -> None:
     if (
         following is None
         or before == "第"
-        or before in _NUMERALS | _UNITS
-        or following.character in _NUMERALS
+        or _is_compared(syllables, index)
+        or (before in _NUMERALS | _UNITS and following.character != "刻")
+        or (following.character in _NUMERALS and following.character != "点")
+        or (following.character == "点" and _is_hour(syllables, index))
     ):
         return
+    behind = "".join(other.character for other in syllables[index + 1 : index + 3])
+    if behind.startswith(_NUMBERED) and before not in _NOT_NUMBERED:
+        return  # 一年级, 一楼
     if following.character == "十" or (
         following.character in "月号日" and before not in {"同", "某", "每", "有"}
     ):
@@ -163,6 +185,23 @@ def _yi(syllables: list[Syllable], index: int) -> None:
     # 个 is said without tone but counts as what it once was, a fourth.
     falling = following.tone == "4" or following.character == "个"
     syllable.set_tone("2" if falling else "4")
+
+
+def _is_compared(syllables: list[Syllable], index: int) -> bool:
+    """Whether the 一 at `index` is one of two numbers: 三比一, 一到两天. 比一比 and 一到家 are not."""
+    before = "".join(syllable.character for syllable in syllables[max(index - 2, 0) : index])
+    behind = "".join(syllable.character for syllable in syllables[index + 1 : index + 3])
+    return any(
+        len(pair) == 2 and pair[joint] in _BETWEEN and pair[1 - joint] in _NUMERALS
+        for pair, joint in ((before, 1), (behind, 0))
+    )
+
+
+def _is_hour(syllables: list[Syllable], index: int) -> bool:
+    """Whether the 一点 at `index` counts: an hour or the beginning of a decimal."""
+    before = syllables[index - 1].character if index else ""
+    after = syllables[index + 2].character if index + 2 < len(syllables) else ""
+    return before in _HOUR_BEFORE or after in _HOUR_AFTER | _NUMERALS
 
 
 def _bu(syllables: list[Syllable], index: int) -> None:

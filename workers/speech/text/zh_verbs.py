@@ -6,7 +6,26 @@ Source: Xiandai Hanyu Cidian, 7th edition.
 
 from __future__ import annotations
 
+# What is said of a rate, and not of somebody who leads (率).
+_OF_A_RATE = frozenset("为是高低达超比的和与已从由仅只最提下上增很非较更太也都就不在约近逾创涨有会能可要又变")
+_PERSONS = frozenset("你我他她它")
 _COUNTS = "一二两三四五六七八九十几半百千"
+
+
+def of_pair(text: str, left: str, right: str) -> list[str] | None:
+    """The readings of two characters that count as one word, by what stands around them."""
+    first = right[:1]
+    if text == "五行" and left[-1:] not in set("第前后共有每这那写") and first not in set("字代文诗树"):
+        return ["wu3", "xing2"]  # 五行相生, but 前五行 and 五行代码
+    if text == "长长" and first in {"了", "得", "些"}:
+        return ["zhang3", "chang2"]  # 头发长长了
+    if text == "着手" and left[-1:] in set("空拉招挥摆拍伸举牵背搓握插甩"):
+        return ["zhe5", "shou3"]  # 拉着手
+    if text == "重重" and first == "地":
+        return ["zhong4", "zhong4"]
+    if text == "划着" and first in {"了", "火"}:
+        return ["hua2", "zhao2"]  # 火柴划着了
+    return None
 
 
 def more(text: str, left: str, right: str) -> str | None:
@@ -32,6 +51,34 @@ def more(text: str, left: str, right: str) -> str | None:
         return "chen4"
     if text == "和" and first == "面" and (not left or last in set("会在来先去")):
         return "huo2"  # 和面要用温水
+    if text == "和" and right in {"面", "面呢"} and "在" in left:
+        return "huo2"  # 在厨房和面
+    if text == "和" and right.startswith("在一起"):
+        return "huo4"
+    if text == "和" and first == "了" and any(game in left + right for game in ("麻将", "牌", "把")):
+        return "hu2"
+    if text == "的" and last == "打" and first in {"去", "来", "到", "回"} and right[1:2] != "年":
+        return "di1"  # 打的去机场
+    if (
+        text == "看"
+        and right.startswith(("孩子", "小孩", "娃"))
+        and left.endswith(("家", "帮", "忙", "里", "得", "要"))
+    ):
+        return "kan1"  # 在家看孩子
+    if text == "率" and left and (not right or first in _OF_A_RATE):
+        return "lv4"  # 用户留存率为三成
+    if text == "空" and right.startswith("着手"):
+        return "kong1"
+    if text == "冲" and (first in _PERSONS or (first == "着" and right[1:2] in _PERSONS)):
+        return "chong4"  # 冲我喊
+    if text == "拧":
+        return (
+            "ning2"
+            if any(cloth in left + right for cloth in ("毛巾", "衣", "耳朵", "抹布", "床单"))
+            else "ning3"
+        )
+    if text == "还" and left and first in _PERSONS and right[1:] in {"", "了", "吧", "们"}:
+        return "huan2"  # 明天还你
     if (text == "倒" and last == "杯") or (text == "倒" and first in {"杯", "碗", "点"}):
         return "dao4"
     if text == "扇" and first in {"着", "了", "起"}:
