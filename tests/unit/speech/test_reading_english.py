@@ -199,3 +199,18 @@ def test_regular_endings_are_built_on_known_stems(english: English) -> None:
 def test_an_unknown_word_gets_sounds_and_loses_no_word(english: English) -> None:
     assert len(phonemes(english, "a zibblefrop appeared")) == 3
     assert all(phonemes(english, "a zibblefrop appeared"))
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("Call 1-800-555-0199", "Call one, eight zero zero, five five five, zero one nine nine"),
+        ("at 1920x1080.", "at nineteen twenty by ten eighty."),
+        ("10x the speed", "ten times the speed"),
+        ("2 x 3 = 6", "two times three equals six"),
+        ("rated 4.5/5", "rated four point five out of five"),
+        ("9 to 5, Mon-Fri.", "nine to five, Monday to Friday."),
+    ],
+)
+def test_sizes_products_ratings_and_days(written: str, spoken: str) -> None:
+    assert read(written) == spoken

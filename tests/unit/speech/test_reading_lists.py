@@ -21,7 +21,15 @@ from workers.speech.text.zh import is_rhotic
 FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "reading"
 RIGHT_SHARE = 0.97
 # How many the lists must hold, and how many of them may be wrong is decided by RIGHT_SHARE.
-LEAST = {"zh": 150, "en": 100, "zh_more": 100, "zh_third": 250, "zh_fourth": 300, "zh_found": 70, "en_more": 60}
+LEAST = {
+    "zh": 150,
+    "en": 100,
+    "zh_more": 100,
+    "zh_third": 250,
+    "zh_fourth": 300,
+    "zh_found": 70,
+    "en_more": 60,
+}
 WHOLE = "="
 
 

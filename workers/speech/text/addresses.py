@@ -13,7 +13,7 @@ from workers.speech.text.rules import Rule
 _EMAIL = re.compile(r"(?<![A-Za-z0-9_.])[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 _TOP_LEVEL = "com|org|net|cn|io|ai|edu|gov|dev|app|co|jp|uk|de|fr|eu|info|me|tv|xyz|html|py|js"
 _URL = re.compile(
-    r"(?:https?://|ftp://|www\.)[^\s\u3000-\u303f\u4e00-\u9fff\uff00-\uffef<>\"“”‘’]+"
+    r"(?:https?://|ftp://|www\.)[^\s\u3000-\u30ff\u4e00-\u9fff\uff00-\uffef<>\"“”‘’]+"
     rf"|(?<![A-Za-z0-9_.@/-])[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.(?:{_TOP_LEVEL})(?:/[A-Za-z0-9_./?=&%#-]*)?(?![A-Za-z0-9_])",
     re.IGNORECASE,
 )

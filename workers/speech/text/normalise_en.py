@@ -166,7 +166,7 @@ def _percent(match: re.Match[str]) -> str:
 
 @rule(r"(?<![\w.])(?:\+?(\d{1,3})(?:[-. ]|(?=\()))?\(?(\d{3})\)?[-. ](\d{3})[-. ](\d{4})(?!\d)")
 def _telephone(match: re.Match[str]) -> str:
-    country = f"plus {digits(match[1])}, " if match[1] else ""
+    country = f"{'plus ' * match[0].startswith('+')}{digits(match[1])}, " if match[1] else ""
     return country + ", ".join(digits(match[index]) for index in (2, 3, 4))
 
 

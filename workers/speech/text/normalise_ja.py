@@ -14,6 +14,8 @@ from workers.speech.text.numbers_ja import COUNTERS, cardinal, counted, digits, 
 from workers.speech.text.rules import Fixed, Rule, apply_rules, rule
 
 _NUMBER = r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
+# Behind a particle a hyphen before digits is a minus: 気温は-3℃.
+_NEGATIVE = r"(?:(?<![\w)])|(?<=[はがもをにでとらの]))"
 _START = r"(?<![\d.])"
 _COUNTER = "|".join(map(re.escape, COUNTERS))
 _UNITS = {
@@ -38,7 +40,7 @@ def _clock(match: re.Match[str]) -> str:
     return counted(hour, "時") + (counted(minute, "分") if minute != "0" else "")
 
 
-@rule(rf"(?:(?<!\w)(-))?{_START}({_NUMBER})\s?%")
+@rule(rf"(?:{_NEGATIVE}(-))?{_START}({_NUMBER})\s?%")
 def _percent(match: re.Match[str]) -> str:
     return "マイナス" * bool(match[1]) + counted(match[2], "パーセント")
 
@@ -61,6 +63,17 @@ def _counted_range(match: re.Match[str]) -> str:
     return f"{number(match[1])}カラ{counted(match[2], match[3])}"
 
 
+@rule(r"(?<![\d.-])(\d{1,3})\s?[-–]\s?(\d{1,3})(?=で(?:勝|負|敗|引き分|逆転|快勝|圧勝|辛勝|惜敗))")
+def _result(match: re.Match[str]) -> str:
+    """3-2で勝ちました."""
+    return f"{number(match[1])}タイ{number(match[2])}"
+
+
+@rule(r"(?<![一二三四五六七八九十\d])(二十日|一日中)")
+def _days(match: re.Match[str]) -> str:
+    return {"二十日": "ハツカ", "一日中": "イチニチジュー"}[match[1]]
+
+
 @rule(rf"{_START}({_NUMBER})\s?[-~〜～–]\s?({_NUMBER})(?![\d-])")
 def _range(match: re.Match[str]) -> str:
     return f"{number(match[1])}カラ{number(match[2])}"
@@ -71,7 +84,7 @@ def _counted(match: re.Match[str]) -> str:
     return counted(match[1], match[2])
 
 
-@rule(rf"(?:(?<!\w)(-))?{_START}({_NUMBER})\s?({_UNIT})(?![A-Za-z])")
+@rule(rf"(?:{_NEGATIVE}(-))?{_START}({_NUMBER})\s?({_UNIT})(?![A-Za-z])")
 def _measure(match: re.Match[str]) -> str:
     return "マイナス" * bool(match[1]) + number(match[2]) + _UNITS[match[3]]
 
@@ -86,7 +99,7 @@ def _version(match: re.Match[str]) -> str:
     return "テン".join(cardinal(group) for group in match.groups())
 
 
-@rule(rf"(?:(?<![\w)])(-))?(?<![\d.])({_NUMBER})")
+@rule(rf"(?:{_NEGATIVE}(-))?(?<![\d.])({_NUMBER})")
 def _plain(match: re.Match[str]) -> str:
     return "マイナス" * bool(match[1]) + number(match[2])
 
@@ -108,7 +121,7 @@ def _silent(_: re.Match[str]) -> str:
 
 RULES: tuple[Rule, ...] = (
     addresses.email("アットマーク", "ドット"), addresses.url("ドット", "スラッシュ"), _iso_date, _clock, _percent, _money,
-    _telephone, _version, _counted_range, _range, _fraction, _counted, _measure, _plain, _and, _plus, _silent,
+    _telephone, _version, _days, _result, _counted_range, _range, _fraction, _counted, _measure, _plain, _and, _plus, _silent,
 )  # fmt: skip
 
 

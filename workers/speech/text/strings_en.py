@@ -144,8 +144,55 @@ def _page(match: re.Match[str]) -> str:
     return "pages " if match[0].startswith("pp") else "page "
 
 
+@rule(
+    r"(?<![\w.])(\d+(?:\.\d+)?)x(?=\s(?:the|as|more|less|faster|slower|better|bigger|smaller|higher|longer|cheaper)\b)"
+)
+def _fold(match: re.Match[str]) -> str:
+    """10x the speed."""
+    return f"{number(match[1])} times"
+
+
+@rule(r"(?<![\w.])(\d{2,5})\s?[x×]\s?(\d{2,5})(?!\w|\.\d|\s?[=x×])")
+def _resolution(match: re.Match[str]) -> str:
+    """1920x1080."""
+    return " by ".join(_in_pairs(side) for side in match.groups())
+
+
+def _in_pairs(side: str) -> str:
+    """1920 is nineteen twenty; what ends in 00 or begins a pair with 0 is a plain number."""
+    if len(side) != 4 or side[2] == "0":
+        return cardinal(side)
+    return f"{cardinal(side[:2])} {cardinal(side[2:])}"
+
+
+@rule(r"(?<=\d)\s?x\s?(?=\d+(?:\.\d+)?\s?=)")
+def _product(_: re.Match[str]) -> str:
+    """2 x 3 = 6."""
+    return " times "
+
+
+@rule(r"(?<![\w/])(\d\.\d)/(5|10)(?![\w/]|\.\d)")
+def _rating(match: re.Match[str]) -> str:
+    """4.5/5."""
+    return f"{number(match[1])} out of {cardinal(match[2])}"
+
+
+_DAYS = {
+    "Mon": "Monday", "Tue": "Tuesday", "Tues": "Tuesday", "Wed": "Wednesday", "Thu": "Thursday", "Thurs": "Thursday",
+    "Fri": "Friday", "Sat": "Saturday", "Sun": "Sunday",
+}  # fmt: skip
+_DAY = "|".join(sorted(_DAYS, key=len, reverse=True))
+
+
+@rule(rf"\b({_DAY})\.?\s?[-–—]\s?({_DAY})\b\.?(?=\W|\Z)")
+def _week_days(match: re.Match[str]) -> str:
+    """Mon-Fri."""
+    stop = "." if match[0].endswith(".") and not match.string[match.end() :].strip() else ""
+    return f"{_DAYS[match[1]]} to {_DAYS[match[2]]}{stop}"
+
+
 FIRST: tuple[Rule, ...] = (
     _social_security, _code, _model, _monarch, _numbered, _sequel, _sign, _feet_inches, _cents, _money_range, _root, _about, _times,
-    _drive, _before_name, _with, _page,
+    _fold, _resolution, _product, _rating, _week_days, _drive, _before_name, _with, _page,
 )  # fmt: skip
 LAST: tuple[Rule, ...] = (_power, _greek)
