@@ -56,7 +56,7 @@ def finished_job(studio: Studio, title: str = "") -> str:
 def furnish(studio: Studio) -> Furniture:
     """One video, one reading and one key: no screen is empty."""
     job_id = finished_job(studio, "A first video")
-    studio.post("/api/folders", {"name": "Spring"})
+    studio.post("/api/folders", {"name": "Spring and everything that comes after it, in one long name"})
     studio.post("/api/keys", {"name": "another program"})
     studio.put("/api/dictionary/AIO", {"reading": "A I O"})
     return Furniture(

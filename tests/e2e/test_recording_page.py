@@ -21,6 +21,10 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(300)]
 READER = Path(__file__).resolve().parents[1] / "fixtures" / "voices" / "reader_a.opus"
 # Enough for three seconds of speech, with the pauses of the reader.
 RECORDED_S = 7
+KEPT = """async () => {
+  const { keptTake } = await import("/static/js/voices/take-store.js");
+  return keptTake();
+}"""
 
 
 @pytest.fixture
@@ -64,6 +68,11 @@ def test_a_voice_is_recorded_enrolled_shown_and_used(
     )
     page.get_by_role("button", name="Stop").click()
     page.locator(".sound-file .wave-canvas").wait_for()
+    # Neither a reload nor another screen loses it.
+    page.locator(".voice-kept").wait_for()
+    page.reload()
+    page.locator(".voice-kept").wait_for()
+    page.locator(".sound-file .wave-canvas").wait_for()
     assert page.locator("#new-voice-why").inner_text() == "Please confirm the speaker’s consent."
     page.check("#new-voice-consent")
     page.fill("#new-voice-name", "From the page")
@@ -82,6 +91,8 @@ def test_a_voice_is_recorded_enrolled_shown_and_used(
         "id => document.querySelector('aio-voices .voice-row input:checked')?.value === id", arg=voice_id
     )
     studio.delete(f"/api/voices/{voice_id}")
+    # What is a voice is kept here no more.
+    assert page.evaluate(KEPT) is None
     assert complaints == []
 
 

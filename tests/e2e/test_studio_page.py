@@ -80,6 +80,17 @@ def test_two_windows_keep_what_each_has_changed(open_page: OpenPage, studio: Stu
     kept = draft_of(studio)
     assert (kept["script"], kept["aspect"]) == ("The last words.", "9:16")
 
+    # The same words cannot be mixed: the ones that came second stay, and the first are offered.
+    with computer.expect_response(lambda answer: answer.request.method == "PUT" and answer.ok):
+        computer.fill("#script", "Words of the computer.")
+    phone.fill("#script", "Words of the phone.")
+    phone.get_by_text("The other version: “Words of the computer.”").wait_for()
+    phone.get_by_role("button", name="Use the other version").click()
+    assert phone.input_value("#script") == "Words of the computer."
+    phone.get_by_text("The other version: “Words of the phone.”").wait_for()
+    phone.get_by_role("button", name="Keep this one").click()
+    phone.locator(".what .notice").wait_for(state="detached")
+
 
 def test_two_speakers_have_names_and_the_script_follows_them(
     open_page: OpenPage, complaints: Complaints

@@ -153,19 +153,20 @@ def test_a_file_that_is_no_picture_is_refused_in_words(open_page: OpenPage) -> N
 def test_a_voice_needs_a_file_and_consent_and_silence_is_refused(open_page: OpenPage) -> None:
     page = open_page()
     page.locator('input[name="voice-group"][value=own]').check(force=True)
-    page.get_by_role("button", name="Add a voice").click()
-    dialog = page.get_by_role("dialog")
-    send = dialog.get_by_role("button", name="Add voice")
+    page.get_by_role("link", name="Add a voice").click()
+    form = page.locator(".add-voice")
+    send = form.get_by_role("button", name="Add voice")
     assert send.get_attribute("aria-disabled") == "true"
-    upload(page, "#voice-file", "quiet.wav", silence(8))
-    assert "consent" in page.locator("#clone-why").inner_text()
+    form.locator("input[name=voice-source][value=upload]").check(force=True)
+    upload(page, "#new-voice-file", "quiet.wav", silence(8))
+    assert "consent" in page.locator("#new-voice-why").inner_text()
     send.click(force=True)
-    assert page.evaluate("document.activeElement.id") == "voice-consent"
+    assert page.evaluate("document.activeElement.id") == "new-voice-consent"
     page.keyboard.press("Space")
     assert send.get_attribute("aria-disabled") == "false"
     send.click()
-    dialog.locator(".notice-error").wait_for()
-    assert "voice_too_short" in dialog.inner_text()
+    form.locator(".notice-error").wait_for()
+    assert "voice_too_short" in form.inner_text()
 
 
 def test_a_built_in_voice_can_be_heard(open_page: OpenPage, complaints: Complaints) -> None:

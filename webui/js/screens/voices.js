@@ -1,8 +1,10 @@
 /**
- * `#/voices`, `#/voices/new` and `#/voices/<id>`: all voices, a new one, and one of them.
+ * `#/voices`, `#/voices/new` and `#/voices/<id>`: all voices, a new one, and one of them. `#/voices/new/studio`: who
+ * comes from the Studio has chosen the new one by adding it.
  */
 import { fill, h } from "../lib/dom.js";
 import { go, route } from "../shell/router.js";
+import { form } from "../state/form.js";
 import { library } from "../state/library.js";
 import { icon } from "../ui/icons.js";
 import { AddVoice } from "../voices/add-voice.js";
@@ -37,7 +39,7 @@ export default class VoicesScreen extends HTMLElement {
     this.classList.add("screen", "voices-screen");
     library.addEventListener("voices", this.#onVoices);
     document.addEventListener("localechange", this.#onLocale);
-    this.#show(route().params[0] ?? "");
+    this.#show(...route().params);
   }
 
   disconnectedCallback() {
@@ -48,14 +50,14 @@ export default class VoicesScreen extends HTMLElement {
   }
 
   /** @param {string[]} params */
-  routeChanged([id = ""]) {
-    this.#show(id);
+  routeChanged(params) {
+    this.#show(...params);
     scrollTo({ top: 0 });
     /** @type {HTMLElement|null} */ (this.querySelector("h2[tabindex]"))?.focus({ preventScroll: true });
   }
 
-  /** @param {string} id  "" for all, "new", or a voice */
-  #show(id) {
+  /** @param {string} [id]  "" for all, "new", or a voice @param {string} [from]  "studio" */
+  #show(id = "", from = "") {
     this.#list.stop();
     this.#open?.close();
     this.#open = null;
@@ -64,14 +66,16 @@ export default class VoicesScreen extends HTMLElement {
       return;
     }
     if (id === "new") {
+      const fromStudio = from === "studio";
       const add = new AddVoice((voiceId) => {
         this.#added = voiceId;
+        if (fromStudio) form.chooseVoice(voiceId);
         go(`#/voices/${voiceId}`);
       });
       this.#open = add;
       fill(
         this,
-        h("a", { class: "back-link", href: "#/voices", t: "voicepage.back" }, icon("back")),
+        h("a", { class: "back-link", href: fromStudio ? "#/" : "#/voices", t: fromStudio ? "nav.studio" : "voicepage.back" }, icon("back")),
         h("header", { class: "screen-head" }, h("h2", { class: "screen-title", tabindex: "-1", t: "clone.title" })),
         add.element,
       );

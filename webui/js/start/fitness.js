@@ -4,7 +4,7 @@
 import { runDoctor } from "../api/system.js";
 import { fill, h } from "../lib/dom.js";
 import { hasText, isChinese, t } from "../lib/i18n.js";
-import { engineTitle } from "../state/library.js";
+import { titleOf } from "../system/doctor-list.js";
 import { icon } from "../ui/icons.js";
 import { asProblem, problemBox } from "../ui/problem.js";
 
@@ -56,13 +56,4 @@ function line(check) {
     icon(mark),
     h("div", {}, h("p", {}, titleOf(check), h("span", { class: "sr-only" }, `: ${t(`doctor.status_${check.status}`)}`)), needs && said),
   );
-}
-
-/** @param {Check} check */
-function titleOf(check) {
-  const engine = check.id.startsWith("engine.") ? check.id.slice("engine.".length) : null;
-  // Engines that speak have their names from the service alone.
-  if (engine) return t("doctor.title_engine", { name: engineTitle(engine) === engine ? check.title : engineTitle(engine) });
-  const key = `doctor.title_${check.id}`;
-  return hasText(key) ? t(key) : check.title;
 }

@@ -2,7 +2,8 @@
  * The composer's draft on the server, so that a reload, another tab and a phone find the same; the browser keeps a copy.
  *
  * What was changed here and is not on the server yet is known by the names of its fields, over reloads too: these are
- * sent, and everything else is taken from there. Fires `change` when its `state` does.
+ * sent, and everything else is taken from there. Words that two windows wrote at once cannot be mixed: this window's
+ * stay, and the others' are kept as its `rival`. Fires `change` when its `state` or its `rival` does.
  */
 import { ApiError, problemOf } from "../api/client.js";
 import { getDraft, listDrafts, putDraft } from "../api/endpoints.js";
@@ -13,6 +14,11 @@ import { form } from "./form.js";
 const NAME = "studio";
 /** Where the browser keeps the names of fields that are still to be sent, beside the form's own copy. */
 const UNSENT = "draft-unsent";
+/** The server's revision that these were changed upon, and what another window wrote meanwhile. */
+const UPON = "draft-upon";
+const RIVAL = "draft-rival";
+/** What people write themselves; everything else is chosen again in a moment. @type {(keyof import("./form.js").FormState)[]} */
+const WORDS = ["script", "title", "prompt"];
 const SAVE_AFTER_MS = 1500;
 /** After an answer that did not come. */
 const AGAIN_AFTER_MS = 10_000;
@@ -24,8 +30,12 @@ const OWN = new Set(["speaking"]);
 class DraftSync extends EventTarget {
   /** "local" when only this browser has it, "" before anybody knows. @type {""|"saved"|"saving"|"local"} */
   state = "";
+  /** The other version of what two windows wrote at once. @type {Record<string, string>|null} */
+  rival = readPref(RIVAL, /** @type {Record<string, string>|null} */ (null));
   /** Of what the server has; null while it has none or nobody has looked. @type {number|null} */
   #revision = null;
+  /** As the server and this page had it in common last. @type {Record<string, unknown>|null} */
+  #common = null;
   /** Fields that the server does not have as they stand here. @type {Set<string>} */
   #changed = new Set(readPref(UNSENT, /** @type {string[]} */ ([])));
   /** One exchange at a time: an answer that was overtaken would bring back what was there before. @type {Promise<void>|null} */
@@ -85,12 +95,53 @@ class DraftSync extends EventTarget {
     const { data } = await listDrafts();
     const draft = data.some((item) => item.name === NAME) ? await getDraft(NAME) : null;
     if (draft && draft.revision !== this.#revision) {
+      this.#spare(draft);
       this.#settle(draft.body);
       this.#isTaking = true;
       form.take(Object.fromEntries(Object.entries(draft.body).filter(([name]) => !this.#changed.has(name))));
       this.#isTaking = false;
     }
-    this.#revision = draft?.revision ?? null;
+    this.#agree(draft?.revision ?? null, draft?.body ?? null);
+  }
+
+  /** @param {number|null} revision @param {Record<string, unknown>|null} body */
+  #agree(revision, body) {
+    this.#revision = revision;
+    this.#common = body;
+    writePref(UPON, revision);
+  }
+
+  /**
+   * Put aside the words of another window where this one has its own, but for what these hold anyway.
+   * @param {{revision: number, body: Record<string, unknown>}} theirs
+   */
+  #spare({ revision, body }) {
+    if ((this.#revision ?? readPref(UPON, null)) === revision) return;
+    const rivals = WORDS.filter((name) => {
+      const words = body[name];
+      return this.#changed.has(name) && typeof words === "string" && words !== this.#common?.[name] && !String(form.value[name]).includes(words.trim());
+    });
+    if (rivals.length) this.#oppose(Object.fromEntries(rivals.map((name) => [name, String(body[name])])));
+  }
+
+  /** @param {Record<string, string>|null} rival */
+  #oppose(rival) {
+    this.rival = rival;
+    writePref(RIVAL, rival);
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** Take the other version; this one becomes the other. */
+  swapRival() {
+    if (!this.rival) return;
+    const theirs = this.rival;
+    this.#oppose(Object.fromEntries(Object.keys(theirs).map((name) => [name, String(mine()[name] ?? "")])));
+    form.take(theirs);
+  }
+
+  /** This version is the one. */
+  dropRival() {
+    this.#oppose(null);
   }
 
   /** @param {boolean} isLeaving */
@@ -105,7 +156,7 @@ class DraftSync extends EventTarget {
       body = mine();
       return putDraft(NAME, { body, revision: this.#revision });
     });
-    this.#revision = kept.revision;
+    this.#agree(kept.revision, body);
     this.#settle(body);
   }
 

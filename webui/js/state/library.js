@@ -88,13 +88,6 @@ class Library extends EventTarget {
     this.#fire("avatars");
   }
 
-  /** @param {File} file @param {string} name */
-  async addVoice(file, name) {
-    const cloned = await api.cloneVoice(file, name);
-    await this.loadVoices();
-    return cloned;
-  }
-
   /** @param {string} id */
   async removeVoice(id) {
     await api.deleteVoice(id);

@@ -6,7 +6,7 @@ import { fill, h } from "../lib/dom.js";
 import { ago, number, percent } from "../lib/format.js";
 import { t } from "../lib/i18n.js";
 import { Repeat } from "../lib/repeat.js";
-import { confirmCancel } from "./cancel-batch.js";
+import { confirmLoss } from "../ui/confirm.js";
 import { Pane, once, table } from "./pane.js";
 
 /** @typedef {import("../types-system.js").BatchSummary} Batch */
@@ -74,7 +74,14 @@ export class BatchesPane extends Pane {
 
   /** @param {Batch} batch */
   async #cancel(batch) {
-    if (!(await confirmCancel(batch.title || batch.batch_id))) return;
+    // Beside the usual "Keep", a button that says "Cancel" reads as the one that closes the question.
+    const sure = await confirmLoss({
+      title: "batches.cancel_title",
+      body: ["batches.cancel_body", { name: batch.title || batch.batch_id }],
+      action: "batches.cancel_all",
+      keep: "batches.keep",
+    });
+    if (!sure) return;
     await this.attempt(() => cancelBatch(batch.batch_id));
     await this.#asking.now();
   }

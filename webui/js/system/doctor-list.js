@@ -128,8 +128,8 @@ export class DoctorList {
 /** The engine that a check is about. @param {string} id @returns {string|null} */
 const engineOf = (id) => (id.startsWith("engine.") ? id.slice("engine.".length) : null);
 
-/** @param {Check} check */
-function titleOf(check) {
+/** What was looked at, in the language of the page. @param {Check} check */
+export function titleOf(check) {
   const name = engineOf(check.id);
   if (name !== null) {
     const speech = library.speechEngines.find((engine) => engine.name === name);

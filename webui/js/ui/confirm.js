@@ -4,11 +4,11 @@
 import { h } from "../lib/dom.js";
 
 /**
- * @param {{title: string, body: [string, import("../lib/i18n.js").Params], action: string}} question
- *   keys of the locale table
+ * @param {{title: string, body: [string, import("../lib/i18n.js").Params], action: string, keep?: string}} question
+ *   keys of the locale table; `keep`: what the answer says that loses nothing
  * @returns {Promise<boolean>} whether the user agreed
  */
-export function confirmLoss({ title, body, action }) {
+export function confirmLoss({ title, body, action, keep = "confirm.keep" }) {
   const dialog = h(
     "dialog",
     { class: "dialog dialog-small", "aria-labelledby": "confirm-title", "aria-describedby": "confirm-body" },
@@ -20,7 +20,7 @@ export function confirmLoss({ title, body, action }) {
       h(
         "div",
         { class: "dialog-actions" },
-        h("button", { value: "no", class: "button", t: "confirm.keep" }),
+        h("button", { value: "no", class: "button", t: keep }),
         h("button", { value: "yes", class: "button button-danger", t: action }),
       ),
     ),

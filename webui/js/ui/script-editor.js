@@ -7,6 +7,7 @@ import { duration, number } from "../lib/format.js";
 import { countCharacters, estimateSeconds, guessLanguage } from "../lib/text.js";
 import { form } from "../state/form.js";
 import { displayName, library } from "../state/library.js";
+import { draftRival } from "./draft-rival.js";
 import { icon } from "./icons.js";
 import { markButtons } from "./marks.js";
 import { openScriptWriter } from "./script-writer.js";
@@ -40,6 +41,7 @@ export class ScriptEditor extends HTMLElement {
       this,
       h("div", { class: "script-tools" }, this.#write, markButtons(this.#text)),
       this.#text,
+      draftRival(),
       h("div", { class: "script-foot quiet" }, this.#count, this.#example, this.#check),
       this.#hint,
       this.#sentences.element,

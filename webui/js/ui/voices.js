@@ -10,7 +10,6 @@ import { announce } from "./announce.js";
 import { confirmLoss } from "./confirm.js";
 import { icon } from "./icons.js";
 import { asProblem, problemBox } from "./problem.js";
-import { openVoiceClone } from "./voice-clone.js";
 import { openVoiceDetails } from "./voice-details.js";
 import { similarityBadge } from "./voice-report.js";
 
@@ -72,7 +71,7 @@ export class Voices extends HTMLElement {
       // Nothing is said before the voices have come.
       rows.length === 0 && library.voices.length > 0 && h("p", { class: "quiet", t: group === "own" ? "voices.own_empty" : "voices.none" }),
       group === "own" &&
-        h("button", { type: "button", class: "button button-block", t: "voices.add", onclick: () => openVoiceClone() }, icon("plus")),
+        h("a", { class: "button button-block", href: "#/voices/new/studio", t: "voices.add" }, icon("plus")),
     );
     this.#showChosen();
   }

@@ -12,6 +12,7 @@ import { asProblem, problemBox } from "../ui/problem.js";
 import { RecordPanel } from "./record-panel.js";
 import { MIN_SECONDS, recordingObstacle } from "./recorder.js";
 import { SoundFile } from "./sound-file.js";
+import { dropTake, keepTake, keptTake } from "./take-store.js";
 
 /** Languages of a speaker: the service finds out with "auto". */
 const LANGUAGES = ["auto", "zh", "en", "ja"];
@@ -21,6 +22,9 @@ export class AddVoice {
   #file = null;
   #busy = false;
   #named = false;
+  #isClosed = false;
+  /** The recording as this browser keeps it. @type {import("./take-store.js").Take|null} */
+  #take = null;
   #done;
   #sound = new SoundFile();
   // Before the recorder, which asks for it at once.
@@ -29,10 +33,17 @@ export class AddVoice {
     { id: "new-voice-language", class: "input", onchange: () => this.#record.showText() },
     ...LANGUAGES.map((name) => h("option", { value: name, t: `language.${name}` })),
   );
-  #record = new RecordPanel((file) => this.#choose(file, true), () => this.#spoken());
+  #record = new RecordPanel((file) => void this.#recorded(file), () => this.#spoken());
   #input = h("input", { type: "file", id: "new-voice-file", class: "sr-only", accept: "audio/*,video/*" });
   #drop = h("label", { class: "drop", for: "new-voice-file" }, this.#input, icon("upload"), h("span", { t: "clone.drop" }));
   #source = h("div", { class: "voice-source" });
+  #kept = h(
+    "p",
+    { class: "voice-kept quiet", hidden: true },
+    h("span", { t: "voicepage.kept" }),
+    " ",
+    h("button", { type: "button", class: "link-button", t: "voicepage.discard", onclick: () => void this.#discard() }),
+  );
   #name = h("input", { type: "text", id: "new-voice-name", class: "input", maxlength: 100, autocomplete: "off", oninput: () => (this.#named = true) });
   #consent = h("input", { type: "checkbox", id: "new-voice-consent" });
   #why = h("p", { class: "quiet", id: "new-voice-why" });
@@ -53,6 +64,7 @@ export class AddVoice {
         this.#sources(recordsHere ? "record" : "upload"),
         this.#source,
         this.#sound.element,
+        this.#kept,
       ),
       h(
         "section",
@@ -76,12 +88,40 @@ export class AddVoice {
     acceptFiles(this.element, this.#input, (file) => this.#choose(file, false));
     this.#show(recordsHere ? "record" : "upload");
     this.#update();
+    void this.#restore();
   }
 
-  /** Give the microphone back and forget the recording. */
+  /** Give the microphone back; what was recorded so far is kept for the next time. */
   close() {
-    this.#record.close();
+    this.#isClosed = true;
+    this.#record.stop();
     this.#sound.close();
+  }
+
+  /** What was recorded before a reload or on an earlier visit. */
+  async #restore() {
+    const take = await keptTake();
+    if (!take || this.#file || this.#isClosed) return;
+    this.#take = take;
+    this.#choose(take.file, true);
+  }
+
+  /** @param {File} file */
+  async #recorded(file) {
+    if (!this.#isClosed) this.#choose(file, true);
+    this.#take = await keepTake(file);
+    this.#update();
+  }
+
+  async #discard() {
+    if (!this.#take || this.#busy) return;
+    await dropTake(this.#take);
+    this.#take = null;
+    this.#file = null;
+    this.#sound.clear();
+    this.#update();
+    announce(t("voicepage.discarded"));
+    /** @type {HTMLElement|null} */ (this.#source.querySelector("button, input"))?.focus();
   }
 
   /** The language that the text to read is in. */
@@ -133,6 +173,7 @@ export class AddVoice {
 
   #update() {
     const obstacle = this.#obstacle();
+    this.#kept.hidden = this.#take === null || this.#take.file !== this.#file;
     this.#submit.setAttribute("aria-disabled", String(obstacle !== null));
     bindText(this.#why, obstacle ?? "clone.ready");
   }
@@ -150,6 +191,7 @@ export class AddVoice {
     announce(t("clone.checking"));
     try {
       const voice = await addVoice(this.#file, { name: this.#name.value.trim(), language: this.#language.value });
+      if (this.#take?.file === this.#file) await dropTake(this.#take);
       await library.loadVoices();
       announce(t("voicepage.added", { name: voice.name }));
       this.#done(voice.voice_id);

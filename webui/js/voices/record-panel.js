@@ -21,6 +21,9 @@ const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seco
 /** @param {number} value  amplitude */
 const decibels = (value) => (value > 0 ? 20 * Math.log10(value) : -Infinity);
 
+/** A page that is closed takes with it what is being recorded: the browser asks first. @param {Event} event */
+const askToStay = (event) => event.preventDefault();
+
 export class RecordPanel {
   /** @type {Recorder|null} */
   #recorder = null;
@@ -84,8 +87,15 @@ export class RecordPanel {
     this.#idle();
   }
 
+  /** Give the microphone back; what was recorded so far is taken. */
+  stop() {
+    if (this.element.classList.contains("is-recording")) this.#recorder?.stop();
+    else this.close();
+  }
+
   #idle() {
     this.#recorder = null;
+    removeEventListener("beforeunload", askToStay);
     this.element.classList.remove("is-recording");
     fill(this.#button, icon("voices"), h("span", { t: "voicepage.record" }));
     bindText(this.#advice, "voicepage.record_hint", { min: MIN_SECONDS, max: MAX_SECONDS });
@@ -123,6 +133,7 @@ export class RecordPanel {
     }
     if (this.#recorder !== recorder) return;
     this.element.classList.add("is-recording");
+    addEventListener("beforeunload", askToStay);
     fill(this.#button, icon("stop"), h("span", { t: "voicepage.stop" }));
     announce(t("voicepage.recording"));
     void this.#listDevices(recorder.device);
