@@ -59,6 +59,9 @@ class BaseEngineAdapter(ABC):
     kind: EngineKind = "plugin"
     title: str | None = None
     disclosure: str | None = None
+    # Whether `process_job` ends in time by itself, which the tasks of a worker do. Others are stopped from outside soon
+    # after `deadline_s`; for these, waiting for a GPU would count.
+    keeps_deadline: bool = False
 
     @property
     @abstractmethod

@@ -19,6 +19,7 @@ class DraftAdapter(BaseEngineAdapter):
 
     kind = "cpu"
     title = "Draft (CPU)"
+    keeps_deadline = True
 
     def __init__(self, supervisor: EngineWorker) -> None:
         self._supervisor = supervisor

@@ -56,6 +56,7 @@ class InfiniteTalkAdapter(BaseEngineAdapter):
 
     kind = "gpu"
     title = TITLE
+    keeps_deadline = True
 
     def __init__(
         self, worker: EngineWorker, *, core_dir: Path, has_weights: Callable[[str], bool], ffmpeg: Ffmpeg
@@ -191,6 +192,8 @@ def _request(
         output_dir=task_dir,
         seed=settings["seed"],
         deadline_s=settings["deadline_s"],
+        # A small card takes hours for what a large one does in minutes.
+        deadline_moves=True,
         # A GPU that has these weights already is asked first.
         model=f"{'two' if scene.faces else 'one'}/{preset.lora or 'plain'}",
         min_vram_mib=MIN_VRAM_MIB[resolution],

@@ -45,6 +45,7 @@ class Wan2GPAdapter(BaseEngineAdapter):
 
     kind = "gpu"
     title = TITLE
+    keeps_deadline = True
 
     def __init__(
         self,
@@ -190,6 +191,8 @@ def _request(
         output_dir=task_dir,
         seed=settings["seed"],
         deadline_s=settings["deadline_s"],
+        # A small card takes hours for what a large one does in minutes.
+        deadline_moves=True,
         model=model.name,
         min_vram_mib=model.min_vram_mib,
     )

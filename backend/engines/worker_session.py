@@ -29,6 +29,7 @@ from backend.engines.protocol import (
     State,
     WorkerMessage,
 )
+from backend.engines.task_deadline import TaskDeadline
 from backend.engines.worker_attempt import Attempt
 from backend.engines.worker_env import build_worker_env
 from backend.engines.worker_failure import FailureReporter
@@ -128,14 +129,13 @@ class WorkerSession:
         self._log_line("starting %s", " ".join(self._spec.argv()))
         self._process.start()
         self._process.send("init", self._spec.init_fields(self.worker_id))
-        now = self._clock.monotonic_s()
-        outcome = await self._until(self._hello, deadline_at=now + self._spec.hello_timeout_s)
+        outcome = await self._until(self._hello, deadline=self._in(self._spec.hello_timeout_s))
         if outcome is _Outcome.DONE:
             if self._hello.result().protocol != PROTOCOL_VERSION:
                 self._on_violation(f"the worker speaks protocol {self._hello.result().protocol}")
             outcome = await self._until(
                 self._loaded,
-                deadline_at=self._clock.monotonic_s() + self._spec.start_timeout_s,
+                deadline=self._in(self._spec.start_timeout_s),
                 quiet_s=self._limits.quiet_loading_s,
             )
         if outcome is _Outcome.DONE and self._violation is None:
@@ -161,7 +161,8 @@ class WorkerSession:
         except (MessageTooLongError, TypeError, ValueError) as error:
             self._log_line("the task cannot be sent: %s", error, level=logging.ERROR)
             raise self._failure(ErrorCode.INTERNAL_ERROR) from error
-        attempt = self._attempt = Attempt(request, report, self._log)
+        deadline = self._in(request.deadline_s, moves=request.deadline_moves)
+        attempt = self._attempt = Attempt(request, deadline.hearing(report, self._clock), self._log)
         self._pipe.begin_attempt(request.job_id)
         self._process.note_attempt()
         self.state = "running"
@@ -169,7 +170,7 @@ class WorkerSession:
         try:
             outcome = await self._until(
                 attempt.result,
-                deadline_at=self._clock.monotonic_s() + request.deadline_s,
+                deadline=deadline,
                 quiet_s=self._limits.quiet_running_s,
                 cancelled=cancelled,
             )
@@ -285,11 +286,14 @@ class WorkerSession:
         both: set[asyncio.Future[Any]] = {awaited, self.exited}
         await asyncio.wait(both, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
 
+    def _in(self, seconds: float, *, moves: bool = False) -> TaskDeadline:
+        return TaskDeadline(seconds, self._clock.monotonic_s(), moves=moves)
+
     async def _until(
         self,
         awaited: asyncio.Future[Any],
         *,
-        deadline_at: float,
+        deadline: TaskDeadline,
         quiet_s: float | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> _Outcome:
@@ -302,7 +306,7 @@ class WorkerSession:
             if cancelled is not None and cancelled():
                 return _Outcome.CANCELLED
             now = self._clock.monotonic_s()
-            if now >= deadline_at:
+            if now >= deadline.ends_at_s:
                 return _Outcome.LATE
             if quiet_s is not None and now - self.heard_at_s >= quiet_s:
                 return _Outcome.SILENT

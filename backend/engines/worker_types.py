@@ -89,7 +89,7 @@ class TaskRequest:
     """One attempt. `output_dir` exists, is empty and belongs to this attempt alone.
 
     `deadline_s` counts from the moment the worker is asked; waiting for its turn and for the worker to
-    load does not count.
+    load does not count. When `deadline_moves` it counts anew from each step forward.
     """
 
     job_id: str
@@ -105,6 +105,7 @@ class TaskRequest:
     min_vram_mib: int = 0
     # Nobody waits for it: it keeps away from the process that jobs and previews use.
     is_background: bool = False
+    deadline_moves: bool = False
 
     def run_fields(self) -> RunFields:
         """What `run` tells the worker."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from backend import __version__
 from backend.engines.base import BaseEngineAdapter
+from backend.engines.task_deadline import LONGEST_S
 from backend.models.codes import ErrorCode, StageName
 from backend.models.errors import EngineFailure
 from backend.models.job import JobCreate
@@ -131,7 +132,8 @@ class StageRunner:
             report=given.report,
             cancelled=given.cancelled,
         )
-        await call_adapter(work, deadline_s=self._deadline_s + DEADLINE_GRACE_S, cancelled=given.cancelled)
+        deadline_s = LONGEST_S if adapter.keeps_deadline else self._deadline_s
+        await call_adapter(work, deadline_s=deadline_s + DEADLINE_GRACE_S, cancelled=given.cancelled)
         if not await asyncio.to_thread(_is_non_empty_file, output_path):
             raise EngineFailure(
                 ErrorCode.NO_OUTPUT,

@@ -195,6 +195,29 @@ async def test_a_job_beyond_its_deadline_times_out_and_a_cooperative_worker_stay
         assert supervisor.snapshot().pid == pid
 
 
+@pytest.mark.parametrize("moves", [True, False])
+async def test_a_slow_film_is_not_late_while_it_gets_on(tmp_path: Path, moves: bool) -> None:
+    clock = ManualClock()
+    async with supervised(make_spec(tmp_path), clock=clock) as supervisor:
+        request = make_request(
+            tmp_path,
+            "steps",
+            params={"steps": 60, "pause_s": 0.05},
+            deadline_s=300.0,
+            deadline_moves=moves,
+        )
+
+        def minutes_later(update: ProgressUpdate) -> None:
+            clock.advance(200.0)
+
+        if moves:
+            await supervisor.run(request, report=minutes_later)
+        else:
+            with pytest.raises(EngineFailure) as caught:
+                await supervisor.run(request, report=minutes_later)
+            assert caught.value.code is ErrorCode.TIMEOUT
+
+
 async def test_a_worker_that_is_silent_for_ten_minutes_is_hung(tmp_path: Path) -> None:
     clock = ManualClock()
     spec = make_spec(tmp_path, "unruly", limits=replace(SHORT, quiet_running_s=600.0))
