@@ -28,6 +28,30 @@ from backend.utils.ids import new_id
 from backend.utils.logger import app_logger
 from backend.utils.sniff import sniff_file
 
+# How voice messages of WeChat and QQ begin; no decoder that is shipped reads them.
+_SILK_MARKS = (b"#!SILK", b"\x02#!SILK")
+
+
+def _no_recording(upload: Path) -> InputError:
+    """Why a file that is no sound and no video cannot be a sample."""
+    with upload.open("rb") as stream:
+        head = stream.read(16)
+    if not head:
+        return InputError(
+            ErrorCode.AUDIO_UNREADABLE, "The file is empty.", hint="Upload the recording once more."
+        )
+    if head.startswith(_SILK_MARKS):
+        return InputError(
+            ErrorCode.AUDIO_UNREADABLE,
+            "This is a SILK voice message of a chat app (WeChat, QQ), which cannot be read.",
+            hint="Record the voice again with the phone's voice recorder and upload that file.",
+        )
+    return InputError(
+        ErrorCode.AUDIO_UNREADABLE,
+        "That file is not audio or video that can be read.",
+        hint="Use a WAV, MP3, M4A, OGG, FLAC, WebM or MP4 file.",
+    )
+
 
 @dataclass(frozen=True)
 class _Made:
@@ -76,11 +100,7 @@ class VoiceEnrolment:
                 upload = await self._files.receive(chunks, voice_id, max_bytes=self._max_bytes)
                 sniffed = await asyncio.to_thread(sniff_file, upload)
                 if sniffed is None or sniffed.kind == "image":
-                    raise InputError(
-                        ErrorCode.AUDIO_UNREADABLE,
-                        "That file is not audio or video that can be read.",
-                        hint="Use a WAV, MP3, M4A, OGG, FLAC, WebM or MP4 file.",
-                    )
+                    raise await asyncio.to_thread(_no_recording, upload)
                 made = await self._make(
                     upload, voice_id, language=language, ticket=voice_id, work_dir=upload.parent
                 )

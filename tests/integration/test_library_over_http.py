@@ -72,13 +72,22 @@ async def test_a_voice_sample_is_checked_and_stored_in_the_documents_shape(tmp_p
         assert (gone.status_code, gone.json()["code"]) == (404, "voice_not_found")
 
 
-@pytest.mark.parametrize("data", [b"", b"hello", b"#EXTM3U\nfile:///etc/passwd\n", b"<svg/>", png()])
-async def test_what_is_not_audio_is_refused_and_leaves_nothing(tmp_path: Path, data: bytes) -> None:
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "empty"), (b"hello", "not audio"), (b"#EXTM3U\nfile:///etc/passwd\n", "not audio"), (b"<svg/>", "not audio"),
+        (png(), "not audio"), (b"\x02#!SILK_V3" + bytes(40), "WeChat"),
+    ],
+)  # fmt: skip
+async def test_what_is_not_audio_is_refused_and_leaves_nothing(
+    tmp_path: Path, data: bytes, said: str
+) -> None:
     async with running_studio(tmp_path) as studio:
         answer = await studio.http.post(
             "/api/voice/clone", files={"audio_file": ("a.wav", data, "audio/wav")}
         )
         assert (answer.status_code, answer.json()["code"]) == (422, "audio_unreadable")
+        assert said in answer.json()["detail"]
         assert answer.json()["hint"]
         assert not list(studio.settings.uploads_dir.iterdir())
         assert not list(studio.settings.work_dir.iterdir())
