@@ -176,7 +176,10 @@ class FailureDesk:
         settings = request_settings(JobCreate.model_validate(dict(job.request)))
         is_installed = adapter is not None and adapter.readiness_for(settings).is_installed
         reason = f"{failed}: {error.detail} {successor} {'takes over' if is_installed else 'is asked next'}."
-        # The reason is one sentence for the whole job: what the speech fell back from is not forgotten.
+        # The reason is one for the whole job: neither an engine of an earlier hop nor what the speech fell back from is
+        # forgotten.
+        if job.fallback_reason and _has_hopped(view, job.selected_engine):
+            return _Successor(following, f"{job.fallback_reason} {reason}")
         spoke = next(
             (
                 hop.engine
@@ -188,6 +191,11 @@ class FailureDesk:
         is_own = any(map(self._is_own, JobCreate.model_validate(dict(job.request)).voice_ids))
         before = speech_reason(view, self._speech_router, is_own=is_own, spoke=spoke) if spoke else None
         return _Successor(following, f"{before} {reason}" if before else reason)
+
+
+def _has_hopped(view: JobView, engine: str) -> bool:
+    """Whether another engine was asked for the picture before this one."""
+    return any(hop.stage is StageName.VIDEO and hop.engine != engine for hop in view.attempts)
 
 
 def _engine_asked(view: JobView, stage: StageName) -> str:

@@ -67,6 +67,23 @@ async def test_at_the_bottom_the_job_ends_or_the_next_engine_follows(tmp_path: P
         assert [settings["rung"] for settings in engine.seen] == [0, 1, 2, 3]
 
 
+async def test_a_second_hop_does_not_hide_why_the_first_engine_gave_up(tmp_path: Path) -> None:
+    first = RungedEngine("infinitetalk", [EngineFailure(ErrorCode.IMPORT_FAILED, "A package is broken.")])
+    second = RungedEngine("wan2gp", [EngineFailure(ErrorCode.HOST_OOM, "The memory was not enough.")])
+    async with running_studio(tmp_path) as studio:
+        router = studio.http._transport.app.state.services.jobs._router  # type: ignore[attr-defined]
+        router._registry._adapters.update(infinitetalk=first, wan2gp=second)
+        view = await studio.wait_for(await studio.submit())
+        assert [hop[:2] for hop in video_hops(view)] == [
+            ("infinitetalk", "failed"),
+            ("wan2gp", "failed"),
+            ("draft", "succeeded"),
+        ]
+        told = view["fallback_reason"]
+        assert told.index("A package is broken.") < told.index("The memory was not enough.")
+        assert told.count("takes over") == 2
+
+
 async def test_another_failure_between_two_steps_is_tried_once_more_on_the_same_step(tmp_path: Path) -> None:
     fault = [EngineFailure(ErrorCode.GPU_FAULT, "The card reported a fault.") for _ in range(2)]
     engine = RungedEngine("gpu_twin", [out_of_memory(), *fault], RUNGS)

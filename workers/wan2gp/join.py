@@ -34,8 +34,8 @@ def join(
     ffmpeg: str,
     check: Callable[[], None],
 ) -> VideoInfo:
-    """Write the film. Raises `TaskError` `no_output` when a part is missing frames, `internal_error` when the
-    film cannot be written (the disk is full).
+    """Write the film. Raises `TaskError` `no_output` when a part is missing frames, `disk_full` or `internal_error`
+    when the film cannot be written.
     """
     if len(files) != len(plan.parts):
         raise ValueError(f"{len(files)} files for {len(plan.parts)} parts")
@@ -52,9 +52,11 @@ def join(
                 writer.write(frame)
             writer.finish()
     except ff.FfmpegError as error:
+        full = "no space left" in error.tail.lower()
         raise TaskError(
-            "internal_error",
-            "The parts of the video cannot be joined. Make room on the disk and start the job again.",
+            "disk_full" if full else "internal_error",
+            "The parts of the video cannot be joined. "
+            f"{'Make room on the disk and start' if full else 'Start'} the job again.",
             detail=f"{error}\n{error.tail}",
         ) from error
     info = probe_video(output, ffmpeg=ffmpeg, check=check)

@@ -198,9 +198,19 @@ def test_a_part_that_is_no_video_is_told(tmp_path: Path) -> None:
 def test_a_film_that_cannot_be_written_is_told_with_a_remedy(tmp_path: Path) -> None:
     source = clip(tmp_path / "a.mp4", ramp(0, 30))
     target = tmp_path / "missing" / "v.mp4"
-    with pytest.raises(TaskError, match="Make room") as refused:
+    with pytest.raises(TaskError, match="Start the job again") as refused:
         join(film(part(0, 0, 30)), [source], target, audio_s=1.2, ffmpeg=FFMPEG, check=never)
     assert refused.value.code == "internal_error"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_called_so(tmp_path: Path) -> None:
+    source = clip(tmp_path / "a.mp4", ramp(0, 30))
+    target = tmp_path / "v.mp4"
+    target.symlink_to("/dev/full")
+    with pytest.raises(TaskError, match="Make room") as refused:
+        join(film(part(0, 0, 30)), [source], target, audio_s=1.2, ffmpeg=FFMPEG, check=never)
+    assert refused.value.code == "disk_full", "the queue waits, and no other engine takes over"
 
 
 def test_a_cancel_ends_the_joining(tmp_path: Path) -> None:
