@@ -91,7 +91,7 @@ def _describe(problem: Mapping[str, object]) -> str:
     location = problem["loc"]
     name = ".".join(str(part) for part in location) if isinstance(location, tuple) else str(location)
     # The value itself is not shown: it may be a key.
-    return f"{name.upper()}: {problem['msg']}"
+    return f"{name.upper()}: {str(problem['msg']).removeprefix('Value error, ')}"
 
 
 def make_folders(settings: Settings) -> None:

@@ -6,12 +6,11 @@ Checks the port first, prints the address when the service really answers, and e
 from __future__ import annotations
 
 import errno
-import logging
-import re
 import socket
 import sys
 import threading
 import webbrowser
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from launcher.process import Runner
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from backend.utils.config import Settings
     from launcher.inside import RunOptions
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 GRACEFUL_SHUTDOWN_S = 10
 _UNSPECIFIED = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not bound
 _SHOWN_ADDRESSES = 3
-# uvicorn says the reason first and then "Application startup failed. Exiting."
-_SHOWN_TROUBLE = 3
+# Of an error that is not the product's own: its kind, where and what.
+_SHOWN_LINES = 3
 
 
 def serve(settings: Settings, options: RunOptions, runner: Runner, console: Console) -> int:
@@ -43,9 +43,11 @@ def serve(settings: Settings, options: RunOptions, runner: Runner, console: Cons
         console.ok(f"Port {settings.port} is free")
     from backend.main import create_app
 
-    server = _Server(config_of(create_app(settings), settings), settings, options, console)
-    trouble = _Trouble()
-    logging.getLogger("uvicorn.error").addHandler(trouble)
+    app = create_app(settings)
+    watch = _StartWatch(app)
+    config = config_of(app, settings)
+    config.app = watch
+    server = _Server(config, settings, options, console)
     if options.ends_with_parent:
         threading.Thread(
             target=_stop_at_end_of_input, args=(server,), name="parent-watch", daemon=True
@@ -60,13 +62,7 @@ def serve(settings: Settings, options: RunOptions, runner: Runner, console: Cons
         pass
     if not server.started:
         check_port(settings.host, settings.port, runner)
-        raise LauncherError(
-            Exit.FAILED,
-            "The service did not start.",
-            details=tuple(trouble.lines),
-            fix=f"read the lines above and {settings.logs_dir / 'app.log'}.",
-            fix_zh=f"请查看上面的输出和 {settings.logs_dir / 'app.log'}。",
-        )
+        raise did_not_start(watch.error, settings.logs_dir / "app.log")
     console.ok("All-in-one has stopped")
     return Exit.OK
 
@@ -93,18 +89,41 @@ def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
     )
 
 
-class _Trouble(logging.Handler):
-    """Keeps what uvicorn says about a failed start: the last line of a traceback names the reason."""
+class _StartWatch:
+    """The app, and what ended its start: uvicorn keeps no more of it than a printed traceback."""
 
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.lines: list[str] = []
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.error: Exception | None = None
 
-    def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage().strip()
-        if text and len(self.lines) < _SHOWN_TROUBLE:
-            # "package.module.Error: sentence" -> "sentence"
-            self.lines.append(re.sub(r"^(?:\w+\.)+\w+: ", "", text.splitlines()[-1]))
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except Exception as error:
+            if scope["type"] == "lifespan":
+                self.error = error
+            raise
+
+
+def did_not_start(error: Exception | None, log: Path) -> LauncherError:
+    """What a person is told of a failed start: the product's own sentence and fix, or the first line of an error."""
+    from backend.models.errors import ProductError
+
+    reason, fix = "", None
+    if isinstance(error, ProductError):
+        reason, fix = error.detail, error.hint
+    elif error is not None:
+        # Not all of it: the last line of some errors is an address to read more.
+        said = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = " ".join([f"{type(error).__name__}:", *said[:_SHOWN_LINES]])
+    return LauncherError(
+        Exit.FAILED,
+        "The service did not start.",
+        details=(reason,) if reason else (),
+        fix=fix
+        or f"files of the program may be missing or damaged: unpack it again over this folder. {log} has more.",
+        fix_zh=f"请按上面的提示处理；若程序文件缺失或损坏，请重新解压覆盖本文件夹。详情见 {log}。",
+    )
 
 
 class _Server(uvicorn.Server):

@@ -45,6 +45,8 @@ MODEL_SOURCE_NAMES = frozenset({"hf_endpoint", "modelscope", "hf-mirror", "huggi
 
 def _folder(path: Path) -> Path:
     """Absolute; relative folders are relative to the project, not to wherever the shell stands."""
+    if "\0" in str(path):
+        raise ValueError("the name of a folder cannot hold a NUL character")
     try:
         return (BASE_DIR / path.expanduser()).absolute()
     except (RuntimeError, OSError):
@@ -62,6 +64,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         # An address may hold a password: a wrong one is not repeated in the error.
         env_file_encoding="utf-8",
+        # `NAME=` means "not set", for every setting: a blank DATA_DIR would else be the project folder itself.
+        env_ignore_empty=True,
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,

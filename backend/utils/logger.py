@@ -11,6 +11,7 @@ import contextlib
 import logging
 import logging.handlers
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -81,10 +82,26 @@ def _one_line(text: str) -> str:
     return escape_controls(text).replace("\n", "\\n")
 
 
+class _LogFile(logging.handlers.RotatingFileHandler):
+    """A log file that says once that it cannot be written, where `logging` would print a traceback for each line."""
+
+    _is_refused = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            # A line that cannot be formatted is a defect, which has to be seen.
+            super().handleError(record)
+        elif not self._is_refused and sys.stderr is not None:
+            self._is_refused = True
+            sys.stderr.write(
+                f"[!!] The log {self.baseFilename} cannot be written: {error.strerror or error}. "
+                "Change its owner, free some disk, or choose another folder with LOGS_DIR.\n"
+            )
+
+
 def _file_handler(path: Path) -> logging.Handler:
-    handler = logging.handlers.RotatingFileHandler(
-        path, maxBytes=MAX_LOG_BYTES, backupCount=KEPT_LOG_FILES, encoding="utf-8", delay=True
-    )
+    handler = _LogFile(path, maxBytes=MAX_LOG_BYTES, backupCount=KEPT_LOG_FILES, encoding="utf-8", delay=True)
     handler.setFormatter(LineFormatter())
     handler.addFilter(_JobFilter())
     return handler

@@ -13,10 +13,15 @@ import uvicorn
 from fastapi import FastAPI
 
 from backend.api.http_protocol import HttpProtocol
+from backend.storage.setup import InstanceLock
 from backend.utils.logger import configure_logging
-from launcher.serve import GRACEFUL_SHUTDOWN_S, config_of
+from launcher.errors import Exit, LauncherError
+from launcher.inside import RunOptions
+from launcher.ports import any_free_port
+from launcher.serve import GRACEFUL_SHUTDOWN_S, config_of, did_not_start, serve
 from tests.support.served import STOP_WITHIN_S, read_answer
 from tests.support.studio import settings_in
+from tests.unit.launcher.twins import FakeRunner, MemoryConsole
 
 # A configuration of uvicorn sets these for the whole process.
 _LOGGERS = ("uvicorn.error", "uvicorn.access", "uvicorn.asgi")
@@ -76,3 +81,31 @@ def test_what_is_no_request_is_answered_in_json_and_no_path_is_logged(tmp_path: 
             close()
     assert not thread.is_alive()
     assert "secret-path" not in (logs / "app.log").read_text(encoding="utf-8")
+
+
+def test_a_start_that_is_refused_says_why_and_what_helps(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, port=any_free_port())
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    lock = InstanceLock(settings.data_dir)
+    lock.acquire()
+    try:
+        with pytest.raises(LauncherError, match="did not start") as caught:
+            serve(settings, RunOptions(), FakeRunner(), MemoryConsole())
+    finally:
+        lock.release()
+    assert caught.value.status is Exit.FAILED
+    assert len(caught.value.details) == 1
+    assert caught.value.details[0].startswith("Another instance already uses the data folder")
+    assert caught.value.fix.startswith("Close the other window")
+
+
+def test_a_defect_at_the_start_is_named_in_a_line_without_its_traceback(tmp_path: Path) -> None:
+    told = did_not_start(
+        FileNotFoundError(2, "No such file or directory", "voices.json"), tmp_path / "app.log"
+    )
+    assert told.details == ("FileNotFoundError: [Errno 2] No such file or directory: 'voices.json'",)
+    assert str(tmp_path / "app.log") in told.fix
+    assert did_not_start(ValueError("wrong\n  where\n  what\n  read more"), tmp_path).details == (
+        "ValueError: wrong where what",
+    )
+    assert did_not_start(None, tmp_path).details == ()

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from backend.utils.config import load_settings
+from backend.utils.config import Settings, load_settings
 from tests.support.studio import settings_in
 
 
@@ -51,3 +51,20 @@ def test_the_proxy_and_the_key_that_are_accepted_are_those_that_the_client_takes
     assert settings.script_api_key is not None
     assert str(httpx.Proxy(settings.fetch_proxy).url) == "https://proxy.example:7890"
     assert httpx.Headers({"Authorization": settings.script_api_key.get_secret_value()}).raw
+
+
+def test_a_blank_line_of_the_file_leaves_every_setting_at_its_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blank = tmp_path / "blank.env"
+    blank.write_text("".join(f"{name.upper()}=\n" for name in Settings.model_fields), encoding="utf-8")
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    assert load_settings(blank) == load_settings(tmp_path / "absent.env")
+
+
+def test_a_folder_that_no_system_can_have_is_refused_by_its_name(tmp_path: Path) -> None:
+    env = tmp_path / "wrong.env"
+    env.write_bytes(b"LOGS_DIR=a\0b\n")
+    with pytest.raises(ValueError, match=r"logs_dir[\s\S]*NUL"):
+        load_settings(env)
