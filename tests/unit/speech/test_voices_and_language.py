@@ -68,6 +68,8 @@ def test_the_language_of_a_script(text: str, language: str) -> None:
 def test_sentences_of_a_mixed_script_keep_their_own_language() -> None:
     assert of_sentence("Hello there.", "zh", fixed=False) == "en"
     assert of_sentence("2026.", "zh", fixed=False) == "zh"
+    assert of_sentence("3.14，100%，25℃，iPhone15 Pro。", "zh", fixed=False) == "zh"
+    assert of_sentence("iPhone 15 Pro Max", "zh", fixed=False) == "en"
     assert of_sentence("邮箱test@qq.com", "zh", fixed=False) == "zh"
     assert of_sentence("漢字。", "ja", fixed=False) == "ja"
     assert of_sentence("你好。", "en", fixed=False) == "zh"

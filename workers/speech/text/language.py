@@ -5,6 +5,7 @@ Flow: characters -> script class (Han, kana, Latin) -> the language of the whole
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from workers.speech.text import addresses
@@ -17,6 +18,8 @@ LANGUAGES: tuple[Language, ...] = ("zh", "en", "ja")
 _KANA_SHARE = 0.12
 # One Han character says about as much as this many Latin letters, so "我爱 Python 编程" counts as Chinese.
 _HAN_WEIGHT = 4
+_NUMBER = re.compile(r"\d[\d.,:]*")
+_LATIN_WORD = re.compile(r"[A-Za-z\u00c0-\u024f]+")
 
 
 def is_han(character: str) -> bool:
@@ -61,6 +64,11 @@ def detect(text: str, default: Language = "en") -> Language:
     return "zh" if _HAN_WEIGHT * han >= latin else "en"
 
 
+def _is_figures(sentence: str) -> bool:
+    """Whether numbers stand in a sentence at least as often as Latin words: 3.14，25℃，iPhone15."""
+    return len(_NUMBER.findall(sentence)) >= max(len(_LATIN_WORD.findall(sentence)), 1)
+
+
 def of_sentence(sentence: str, script: Language, *, fixed: bool) -> Language:
     """The language that reads a sentence's numbers and sets its melody.
 
@@ -69,7 +77,7 @@ def of_sentence(sentence: str, script: Language, *, fixed: bool) -> Language:
     """
     han, kana, latin = _counts(sentence)
     if not han and not kana:
-        return "en" if latin and script != "en" and not fixed else script
+        return "en" if latin and script != "en" and not fixed and not _is_figures(sentence) else script
     if script == "en":
         own = detect(sentence, script)
         return own if not fixed else script
