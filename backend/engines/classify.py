@@ -98,8 +98,20 @@ TEXT_SIGNATURES: tuple[tuple[ErrorCode, tuple[str, ...]], ...] = (
             "device lost",
         ),
     ),
-    (ErrorCode.DISK_FULL, ("no space left on device", "[errno 28]", "[winerror 112]")),
-    (ErrorCode.HOST_OOM, ("memoryerror", "defaultcpuallocator: can't allocate", "std::bad_alloc")),
+    (ErrorCode.DISK_FULL, ("no space left on device", "[errno 28]", "[winerror 112]", "os error 112)")),
+    (
+        ErrorCode.HOST_OOM,
+        (
+            "memoryerror",
+            "defaultcpuallocator: can't allocate",
+            "std::bad_alloc",
+            # Windows: the paging file is too small. By number: its sentence is in the language of the system, and it
+            # often ends the import of torch.
+            "winerror 1455",
+            "os error 1455",
+            "[errno 12]",
+        ),
+    ),
 )
 
 # Only while something is being downloaded: elsewhere a timeout or a 403 means something else.

@@ -15,6 +15,7 @@ from tests.infinitetalk.weight_files import SMALL, small_weights
 from workers.handler import TaskError
 from workers.infinitetalk.weights.formats import inspect, open_file
 from workers.infinitetalk.weights.stream import load_transformer
+from workers.infinitetalk.weights.tensor_file import SafetensorsFile, read_bytes
 
 
 def fails(paths: list[Path], words: str) -> TaskError:
@@ -180,3 +181,14 @@ def test_a_pickle_of_tensors_is_read_with_its_wrapper(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(TaskError):
         open_file(path)
+
+
+def test_a_file_that_the_system_does_not_give_out_is_not_called_damaged(tmp_path: Path) -> None:
+    held = tmp_path / "model.safetensors"
+    held.mkdir()  # opening it fails, as that of a file which another program holds
+    with pytest.raises(TaskError, match="cannot be opened") as refused:
+        SafetensorsFile(held)
+    assert refused.value.code == "model_missing"
+    assert "Delete" not in refused.value.message, "28 GB are not fetched again for that"
+    with pytest.raises(TaskError, match="cannot be opened"):
+        read_bytes(held, 0, 4)

@@ -100,6 +100,7 @@ _TABLE = (
             "Cannot allocate memory",
             "paging file is too small",
             r"WinError 1455",
+            r"os error 1455",
         ),
         poisons=True,
     ),
@@ -127,7 +128,13 @@ _TABLE = (
     _Row(
         "disk_full",
         "The disk is full.",
-        _any("No space left on device", r"\[Errno 28\]", r"\[WinError 112\]", "Disk quota exceeded"),
+        _any(
+            "No space left on device",
+            r"\[Errno 28\]",
+            r"\[WinError 112\]",
+            r"os error 112\)",
+            "Disk quota exceeded",
+        ),
     ),
     _Row(
         "model_missing",

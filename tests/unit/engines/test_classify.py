@@ -76,6 +76,13 @@ def test_a_card_that_cannot_is_never_tried_again(text: str) -> None:
     [
         Evidence(reported="host_oom", text="MemoryError: "),
         Evidence(reported="internal_error", text="RuntimeError: DefaultCPUAllocator: can't allocate memory"),
+        Evidence(
+            reported="import_failed",
+            text="OSError: [WinError 1455] 页面文件太小，无法完成操作。 Error loading torch_cuda.dll",
+        ),
+        Evidence(
+            reported="internal_error", text="SafetensorError: 页面文件太小，无法完成操作。 (os error 1455)"
+        ),
         Evidence(exit_code=-9, oom_kills_rose=True),
         Evidence(exit_code=0xC0000017),
         Evidence(exit_code=0xC000012D),

@@ -58,6 +58,8 @@ def _other(text: str) -> str:
         ("Failed to load safetensors file: header too large", "model_missing", False),
         (_other("PytorchStreamReader failed reading zip archive"), "model_missing", False),
         (_other("[Errno 28] No space left on device"), "disk_full", False),
+        (_other("磁盘空间不足。 (os error 112)"), "disk_full", False),
+        (_other("页面文件太小，无法完成操作。 (os error 1455)"), "host_oom", True),
         ("[Errno 2] No such file or directory: '/x/speech.wav'", "internal_error", False),
         (_other("boom"), "internal_error", False),
         ("", "internal_error", False),

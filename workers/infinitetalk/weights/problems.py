@@ -40,6 +40,16 @@ def damaged(path: Path, reason: str) -> TaskError:
     )
 
 
+def unreadable(path: Path, error: OSError) -> TaskError:
+    """The system refuses: another program holds the file, it may not be read, or the disk fails. It may be whole."""
+    return TaskError(
+        "model_missing",
+        f"The weight file {path.name} cannot be opened or read. Close programs that use it, look whether its disk "
+        "is there and may be read, then start the job again.",
+        detail=f"{path}: {error}",
+    )
+
+
 def unsupported(path: Path, reason: str) -> TaskError:
     return TaskError(
         "model_missing",

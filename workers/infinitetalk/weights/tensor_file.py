@@ -80,7 +80,7 @@ def read_bytes(path: Path, offset: int, nbytes: int) -> Any:
                     raise problems.damaged(path, f"ends at byte {offset + done}")
                 done += count
     except OSError as error:
-        raise problems.damaged(path, f"cannot be read: {error}") from error
+        raise problems.unreadable(path, error) from error
     return buffer
 
 
@@ -119,7 +119,9 @@ def _header(path: Path) -> tuple[dict[str, Any], int, int]:
             header = json.loads(file.read(length))
     except FileNotFoundError as error:
         raise problems.missing_file(path) from error
-    except (OSError, struct.error, ValueError) as error:
+    except OSError as error:
+        raise problems.unreadable(path, error) from error
+    except (struct.error, ValueError) as error:
         raise problems.damaged(path, f"no safetensors header: {error}") from error
     if not isinstance(header, dict):
         raise problems.damaged(path, "the header is not an object")
