@@ -41,6 +41,8 @@ export class LiveFeed extends EventTarget {
   start() {
     document.addEventListener("visibilitychange", () => this.#onVisibility());
     addEventListener("online", () => this.#reopen());
+    // An open stream may hear of it much later.
+    addEventListener("offline", () => this.#schedulePoll(0));
     document.addEventListener("login", () => this.#reopen());
     addEventListener("pagehide", () => this.#close());
     addEventListener("pageshow", (event) => event.persisted && this.#reopen());
@@ -112,6 +114,8 @@ export class LiveFeed extends EventTarget {
         if (this.#connection === "offline") this.#set("polling");
       } catch {
         this.#set("offline");
+        // It only seems to be open.
+        if (this.#stream?.readyState === EventSource.OPEN) this.#open();
       } finally {
         this.#polling = false;
       }

@@ -138,7 +138,7 @@ export class Detail {
     this.#part("origin", [job, words], () => this.#origin.fill(h("div", { class: "origin" }, done && h("p", { class: "quiet", t: "lib.origin_note" }), factList(provenanceRows(job)))));
     this.#part("tried", [job.attempts, words], () => this.#tried.fill(job.attempts.length > 0 && attemptList(job.attempts)));
     this.#part("files", [done, job.artifacts], () => this.#files.fill(done && fileList(job)));
-    this.#part("script", [job.script_input], () => this.#script.fill(Boolean(job.script_input) && h("p", { class: "script-full" }, job.script_input)));
+    this.#part("script", [job.script_input], () => this.#script.fill(Boolean(job.script_input) && h("p", { class: "script-full", dir: "auto" }, job.script_input)));
   }
 
   /** @param {string} name @param {unknown[]} from @param {() => void} build */

@@ -1,6 +1,7 @@
 /**
  * Shows the screen of the address in `<main id="screen">`: loads it once, brings the focus to its heading.
  */
+import { ApiError } from "../api/client.js";
 import { byId, h } from "../lib/dom.js";
 import { asProblem, problemBox } from "../ui/problem.js";
 import { route } from "./router.js";
@@ -20,7 +21,7 @@ let shown = null;
 function load(name) {
   const known = loaded.get(name);
   if (known) return known;
-  const work = SCREENS[name].load().then(async ({ default: Screen }) => {
+  const work = SCREENS[name].load().catch(unfetched).then(async ({ default: Screen }) => {
     if (Screen.css) await addStyles(Screen.css);
     const tag = `aio-${name}-screen`;
     if (!customElements.get(tag)) customElements.define(tag, Screen);
@@ -32,6 +33,11 @@ function load(name) {
   return work;
 }
 
+/** Every browser has its own words for a module that did not come. @param {unknown} error @returns {never} */
+function unfetched(error) {
+  throw error instanceof TypeError && /module/i.test(error.message) ? new ApiError({ code: "offline", detail: "" }) : error;
+}
+
 /** @param {string} href */
 function addStyles(href) {
   if (document.querySelector(`link[href="${href}"]`)) return Promise.resolve();
@@ -40,7 +46,7 @@ function addStyles(href) {
     link.addEventListener("load", resolve);
     link.addEventListener("error", () => {
       link.remove();
-      reject(new Error(`${href} could not be loaded`));
+      reject(new ApiError({ code: "offline", detail: "" }));
     });
     document.head.append(link);
   });
@@ -70,7 +76,8 @@ async function show(byUser) {
   } catch (error) {
     if (route().name !== name) return;
     leave();
-    const again = h("button", { type: "button", class: "button", t: "nav.again", onclick: () => void show(false) });
+    // Some browsers never ask again for a module that failed once, unless the page is new.
+    const again = h("button", { type: "button", class: "button", t: "nav.again", onclick: () => location.reload() });
     const element = h("div", { class: "screen-problem" }, problemBox(asProblem(error), { actions: [again] }));
     outlet.append(element);
     shown = { name: "", element };
@@ -94,5 +101,9 @@ function focusHeading(element) {
 
 export async function startOutlet() {
   document.addEventListener("routechange", () => void show(true));
+  // What the service was not there to give.
+  new MutationObserver(() => {
+    if (shown?.name === "" && document.documentElement.dataset.connection === "live") void show(false);
+  }).observe(document.documentElement, { attributes: true, attributeFilter: ["data-connection"] });
   await show(false);
 }

@@ -93,9 +93,11 @@ export class DemoVideo {
     this.#progress.element.hidden = true;
     if (job) this.#progress.update(job);
     const active = this.#isBusy || (job !== undefined && isActive(job));
+    const hadFocus = this.#make === document.activeElement;
     this.#make.hidden = job?.status === "completed";
     this.#make.setAttribute("aria-disabled", String(active || !avatar || !library.voices.length));
     this.#go.hidden = job?.status !== "completed";
+    if (hadFocus && !this.#go.hidden) this.#go.focus();
     const drawn = JSON.stringify([job?.status, job?.artifacts.video, avatar?.thumbnail_url, document.documentElement.lang]);
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;

@@ -21,6 +21,7 @@ export class ScriptEditor extends HTMLElement {
   #text = h("textarea", {
     id: "script",
     class: "input script-text",
+    dir: "auto",
     rows: 6,
     tLabel: "script.label",
     tPlaceholder: "script.placeholder",
