@@ -6,8 +6,11 @@ only reader of `.env` and the environment.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +41,8 @@ class RunOptions:
 
 def run(options: RunOptions, runner: Runner, console: Console) -> int:
     """Prepare and serve (or run the demo). Returns an exit status; raises LauncherError."""
-    settings = read_settings(options)
+    with wrong_lines_told(console):
+        settings = read_settings(options)
     if not options.ends_with_parent:
         make_folders(settings)
         install_speech_model(settings, runner, console)
@@ -85,6 +89,32 @@ def read_settings(options: RunOptions) -> Settings:
             fix="save .env as UTF-8 text and start again.",
             fix_zh="请把 .env 保存为 UTF-8 编码的文本文件，然后再次启动。",
         ) from error
+
+
+class _WrongLines(logging.Handler):
+    """Says in words which lines of `.env` python-dotenv could not read and leaves out."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.WARNING)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        number = re.search(r"line (\d+)", record.getMessage())
+        where = f", line {number.group(1)}," if number else ""
+        self._console.warn(
+            f".env{where} is left out: a line reads NAME=value. 这一行不是 NAME=value，已忽略。"
+        )
+
+
+@contextlib.contextmanager
+def wrong_lines_told(console: Console) -> Iterator[None]:
+    """Inside, lines of `.env` that are none are told on the console."""
+    handler = _WrongLines(console)
+    logging.getLogger("dotenv").addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger("dotenv").removeHandler(handler)
 
 
 def _describe(problem: Mapping[str, object]) -> str:

@@ -6,6 +6,7 @@ Checks the port first, prints the address when the service really answers, and e
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 import sys
 import threading
@@ -48,6 +49,8 @@ def serve(settings: Settings, options: RunOptions, runner: Runner, console: Cons
     config = config_of(app, settings)
     config.app = watch
     server = _Server(config, settings, options, console)
+    # Without any handler Python prints uvicorn's tracebacks on the terminal.
+    logging.getLogger("uvicorn.error").addHandler(logging.NullHandler())
     if options.ends_with_parent:
         threading.Thread(
             target=_stop_at_end_of_input, args=(server,), name="parent-watch", daemon=True
@@ -62,6 +65,7 @@ def serve(settings: Settings, options: RunOptions, runner: Runner, console: Cons
         pass
     if not server.started:
         check_port(settings.host, settings.port, runner)
+        _log_failure(watch.error, settings)
         raise did_not_start(watch.error, settings.logs_dir / "app.log")
     console.ok("All-in-one has stopped")
     return Exit.OK
@@ -106,24 +110,46 @@ class _StartWatch:
 
 
 def did_not_start(error: Exception | None, log: Path) -> LauncherError:
-    """What a person is told of a failed start: the product's own sentence and fix, or the first line of an error."""
+    """What a person is told of a failed start: what was in the way and what helps, without a traceback."""
     from backend.models.errors import ProductError
 
-    reason, fix = "", None
+    damaged = "files of the program may be missing or damaged: unpack it again over this folder."
+    details, fix = [], damaged
     if isinstance(error, ProductError):
-        reason, fix = error.detail, error.hint
+        details.append(error.detail)
+        if error.hint is not None:
+            fix = error.hint
+        elif error.__cause__ is not None:
+            details.append(_in_words(error.__cause__))
+            fix = "check that you may write the data folder and every file in it."
     elif error is not None:
-        # Not all of it: the last line of some errors is an address to read more.
-        said = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = " ".join([f"{type(error).__name__}:", *said[:_SHOWN_LINES]])
+        details.append(_in_words(error))
+        if isinstance(error, OSError):
+            fix = f"free some disk, or check that you may use what is named above; {damaged}"
     return LauncherError(
         Exit.FAILED,
         "The service did not start.",
-        details=(reason,) if reason else (),
-        fix=fix
-        or f"files of the program may be missing or damaged: unpack it again over this folder. {log} has more.",
-        fix_zh=f"请按上面的提示处理；若程序文件缺失或损坏，请重新解压覆盖本文件夹。详情见 {log}。",
+        details=(*details, f"{log} has more."),
+        fix=fix,
+        fix_zh="请按上面的提示处理：检查磁盘空间和文件夹权限；若程序文件缺失或损坏，请重新解压覆盖本文件夹。",
     )
+
+
+def _in_words(error: BaseException) -> str:
+    """Kind and first lines; not all of it, because the last line of some errors is an address to read more."""
+    said = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join([f"{type(error).__name__}:", *said[:_SHOWN_LINES]])
+
+
+def _log_failure(error: Exception | None, settings: Settings) -> None:
+    """The whole of it for whoever helps. The service's own log was closed again before uvicorn spoke of the failure."""
+    from backend.utils.logger import app_logger, configure_logging
+
+    close = configure_logging(settings.logs_dir)
+    try:
+        app_logger.error("the service did not start", exc_info=error)
+    finally:
+        close()
 
 
 class _Server(uvicorn.Server):

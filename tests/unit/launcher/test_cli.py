@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from backend.utils.config import load_settings
 from launcher import SUPPORTED, cli, inside, project
 from launcher.errors import Exit, LauncherError
 from launcher.process import Outcome
@@ -181,6 +182,15 @@ def test_a_wrong_setting_is_named_and_its_value_is_not_shown(monkeypatch: pytest
     [detail] = raised.value.details
     assert detail.startswith("PORT: ")
     assert "eight" not in detail
+
+
+def test_a_line_of_the_env_file_that_is_none_is_told_by_its_number(tmp_path: Path) -> None:
+    env = tmp_path / "wrong.env"
+    env.write_text("PORT=8123\nhello world\n", encoding="utf-8")
+    console = MemoryConsole()
+    with inside.wrong_lines_told(console):
+        assert load_settings(env).port == 8123
+    assert console.text.startswith("[!!] .env, line 2, is left out")
 
 
 def test_the_data_and_log_folders_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from backend.api.http_protocol import HttpProtocol
+from backend.storage.errors import translate_sqlite
 from backend.storage.setup import InstanceLock
 from backend.utils.logger import configure_logging
 from launcher.errors import Exit, LauncherError
@@ -83,9 +85,12 @@ def test_what_is_no_request_is_answered_in_json_and_no_path_is_logged(tmp_path: 
     assert "secret-path" not in (logs / "app.log").read_text(encoding="utf-8")
 
 
-def test_a_start_that_is_refused_says_why_and_what_helps(tmp_path: Path) -> None:
+def test_a_start_that_is_refused_says_why_and_what_helps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = settings_in(tmp_path, port=any_free_port())
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    for folder in (settings.data_dir, settings.logs_dir):
+        folder.mkdir(parents=True, exist_ok=True)
     lock = InstanceLock(settings.data_dir)
     lock.acquire()
     try:
@@ -94,18 +99,26 @@ def test_a_start_that_is_refused_says_why_and_what_helps(tmp_path: Path) -> None
     finally:
         lock.release()
     assert caught.value.status is Exit.FAILED
-    assert len(caught.value.details) == 1
     assert caught.value.details[0].startswith("Another instance already uses the data folder")
     assert caught.value.fix.startswith("Close the other window")
+    assert "Traceback" not in capsys.readouterr().err
+    assert "Traceback" in (settings.logs_dir / "app.log").read_text(encoding="utf-8")
 
 
 def test_a_defect_at_the_start_is_named_in_a_line_without_its_traceback(tmp_path: Path) -> None:
-    told = did_not_start(
-        FileNotFoundError(2, "No such file or directory", "voices.json"), tmp_path / "app.log"
+    log = tmp_path / "app.log"
+    missing = did_not_start(FileNotFoundError(2, "No such file", "voices.json"), log)
+    assert missing.details == ("FileNotFoundError: [Errno 2] No such file: 'voices.json'", f"{log} has more.")
+    assert "unpack it again" in missing.fix
+    assert did_not_start(ValueError("wrong\n  where\n  what\n  read more"), log).details[0] == (
+        "ValueError: wrong where what"
     )
-    assert told.details == ("FileNotFoundError: [Errno 2] No such file or directory: 'voices.json'",)
-    assert str(tmp_path / "app.log") in told.fix
-    assert did_not_start(ValueError("wrong\n  where\n  what\n  read more"), tmp_path).details == (
-        "ValueError: wrong where what",
-    )
-    assert did_not_start(None, tmp_path).details == ()
+    assert did_not_start(None, log).details == (f"{log} has more.",)
+
+
+def test_a_refusal_without_a_remedy_tells_what_the_database_said(tmp_path: Path) -> None:
+    refused = translate_sqlite(sqlite3.OperationalError("attempt to write a readonly database"))
+    refused.__cause__ = sqlite3.OperationalError("attempt to write a readonly database")
+    told = did_not_start(refused, tmp_path / "app.log")
+    assert told.details[1] == "OperationalError: attempt to write a readonly database"
+    assert "write the data folder" in told.fix
