@@ -29,7 +29,7 @@ _DEGREE = frozenset("很太不更最多这那么较好越真挺够极有")
 # What is tied: 系 before these is ji4.
 _TIED = frozenset("一鞋安领围扣绳红蝴腰带丝在着上紧好住个了")
 _MEASURED = frozenset("体身血尺腰三胸长宽高一了过得着好完")
-_CARRIED = frozenset("书背包孩着起个行枪弟妹女儿竹一")
+_CARRIED = frozenset("双书背包孩着起个行枪弟妹女儿竹一")
 _PLANTED = frozenset("树花草菜地田瓜豆粮庄稻麦棉果茶药葱蒜橘苹葡萄桃了着下上满出")
 _ADJUST = frozenset("小大高低好准慢快整成节亮暗匀味色一音温台频")
 _TRANSFER = frozenset("到往去来走回离任动入出")

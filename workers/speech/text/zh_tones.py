@@ -149,6 +149,7 @@ def _is_neutral(syllables: list[Syllable], index: int) -> bool:
         and len(word) == 2
         and word[0] == word[1]
         and syllable.tag[:1] in {"v", "n"}
+        and not (syllables[index + 1 : index + 2] and syllables[index + 1].character == "地")
         and syllables[index - 1].pinyin == syllable.pinyin  # 头发长长了 is two words
     )
 
@@ -189,6 +190,8 @@ def _yi(syllables: list[Syllable], index: int) -> None:
 
 def _is_compared(syllables: list[Syllable], index: int) -> bool:
     """Whether the 一 at `index` is one of two numbers: 三比一, 一到两天. 比一比 and 一到家 are not."""
+    if "".join(syllable.character for syllable in syllables[index + 1 : index + 2]) in _UNITS:
+        return False  # 比一百
     before = "".join(syllable.character for syllable in syllables[max(index - 2, 0) : index])
     behind = "".join(syllable.character for syllable in syllables[index + 1 : index + 3])
     return any(

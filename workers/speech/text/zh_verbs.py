@@ -6,6 +6,28 @@ Source: Xiandai Hanyu Cidian, 7th edition.
 
 from __future__ import annotations
 
+# What one has to do (得) at the beginning of a clause; what is sold by the dozen (打).
+_DUTIES = (
+    "好好",
+    "多",
+    "先",
+    "赶",
+    "注意",
+    "小心",
+    "去",
+    "找",
+    "想",
+    "看",
+    "让",
+    "把",
+    "有人",
+    "靠",
+    "等",
+    "加",
+    "快",
+)
+_DOZENS = ("鸡蛋", "啤酒", "铅笔", "毛巾", "袜子", "玫瑰")
+_KIN = frozenset("爸妈爷奶哥姐弟妹叔伯舅姑婶宝太公婆")
 # What is said of a rate, and not of somebody who leads (率).
 _OF_A_RATE = frozenset("为是高低达超比的和与已从由仅只最提下上增很非较更太也都就不在约近逾创涨有会能可要又变")
 _PERSONS = frozenset("你我他她它")
@@ -21,11 +43,18 @@ def of_pair(text: str, left: str, right: str) -> list[str] | None:
         return ["zhang3", "chang2"]  # 头发长长了
     if text == "着手" and left[-1:] in set("空拉招挥摆拍伸举牵背搓握插甩"):
         return ["zhe5", "shou3"]  # 拉着手
+    if text == "一打" and right.startswith(_DOZENS):
+        return ["yi1", "da2"]
     if text == "重重" and first == "地":
         return ["zhong4", "zhong4"]
     if text == "划着" and first in {"了", "火"}:
         return ["hua2", "zhao2"]  # 火柴划着了
     return None
+
+
+def _is_doubled(left: str) -> bool:
+    """Whether what stands before says how something is done by doubling: 傻傻, 蹦蹦跳跳, 红彤彤."""
+    return len(left) > 1 and left[-1] == left[-2] and left[-1] not in _KIN
 
 
 def more(text: str, left: str, right: str) -> str | None:
@@ -65,6 +94,18 @@ def more(text: str, left: str, right: str) -> str | None:
         and left.endswith(("家", "帮", "忙", "里", "得", "要"))
     ):
         return "kan1"  # 在家看孩子
+    if text == "得" and first == "的":
+        return "de2"  # 他得的是感冒
+    if text == "得" and not left and right.startswith(_DUTIES):
+        return "dei3"  # 得好好休息
+    if text == "还" and left and not right:
+        return "huan2"  # 有借有还
+    if text == "长" and last == "又" and first in {"", "又", "的"}:
+        return "chang2"  # 又黑又长
+    if text == "打" and last in set(_COUNTS) and right.startswith(_DOZENS):
+        return "da2"  # 两打鸡蛋
+    if text == "地" and _is_doubled(left):
+        return "de5"  # 蹦蹦跳跳地上学
     if text == "率" and left and (not right or first in _OF_A_RATE):
         return "lv4"  # 用户留存率为三成
     if text == "空" and right.startswith("着手"):
