@@ -40,6 +40,8 @@ _WING = 0.16
 # A lid lies in the shade of the brow and darkens towards its rim.
 _LID_SHADE = 0.07
 _CREASE_SHADE = 0.10
+# It lies on a ball and catches light where that comes nearest.
+_LID_LIGHT = 0.10
 
 
 class Eyelid:
@@ -200,7 +202,8 @@ class Eyelid:
         ends = np.interp(
             np.arange(size[0]), (crease[:, 0].min(), crease[:, 0].mean(), crease[:, 0].max()), (0.0, 1.0, 0.0)
         )
-        return f32((1 - _LID_SHADE * depth**2 - _CREASE_SHADE * fold * ends[None]).astype(np.float32))
+        ball = _LID_LIGHT * np.sin(np.pi / 2 * ends[None]) * np.sin(np.pi * depth)
+        return f32((1 + ball - _LID_SHADE * depth**2 - _CREASE_SHADE * fold * ends[None]).astype(np.float32))
 
     def _lash_line(self, lid: F64, size: tuple[int, int]) -> F32:
         """Coverage (h, w) of a soft line along the lid's rim, thinner towards the corners of the eye."""

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.unit.draft.conftest import spell, voiced
-from workers.draft import landmarks, mouth_track, phonemes
+from workers.draft import eyes, landmarks, mouth_track, phonemes
 from workers.draft import topology as topo
 from workers.draft.audio_features import features_of
 from workers.draft.framing import Framing
@@ -98,6 +98,21 @@ def test_a_blink_shuts_the_eyes(models: Models, framing: Framing, scene: Scene) 
     shut = eye_opening(look(models, framing, scene.render([pose(blink_right=1.0, blink_left=1.0)])))
     assert shut < 0.45 * wide
     assert shut < half < wide
+
+
+def test_a_shut_lid_is_round(framing: Framing, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rendered() -> NDArray[np.int16]:
+        return scene.render([pose(blink_right=1.0, blink_left=1.0)])[..., :3].astype(np.int16)
+
+    lit = rendered()
+    monkeypatch.setattr(eyes, "_LID_LIGHT", 0.0)
+    lighter = (lit - rendered()).mean(axis=2)
+    for eye in (topo.RIGHT_EYE, topo.LEFT_EYE):
+        upper, lower = framing.points[list(eye.upper), :2], framing.points[list(eye.lower), :2]
+        x, y = ((upper + lower) / 2).round().astype(int).T
+        light = lighter[y, x]
+        assert light[3:6].mean() > 4, "it catches light where the eyeball comes nearest"
+        assert light[[0, -1]].max() < 0.5 * light[3:6].mean(), "and not at the corners of the eye"
 
 
 def test_a_smile_is_taken_back(models: Models, framing: Framing, scene: Scene) -> None:
