@@ -209,21 +209,38 @@ def _field_path(location: tuple[int | str, ...]) -> str:
     return ".".join(parts[1:] if len(parts) > 1 else parts)
 
 
+def _not_json(item: Mapping[str, Any]) -> FieldError:
+    """FastAPI puts the place of the fault where the name of a field stands elsewhere."""
+    reason = str(item.get("ctx", {}).get("error", "it cannot be read"))
+    return FieldError("body", f"This is not JSON: {reason}, at character {item['loc'][-1]}")
+
+
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type alone
     fields = tuple(
-        FieldError(_field_path(tuple(item["loc"])), str(item["msg"]).removeprefix("Value error, "))
+        _not_json(item)
+        if item["type"] == "json_invalid"
+        else FieldError(_field_path(tuple(item["loc"])), str(item["msg"]).removeprefix("Value error, "))
         for item in error.errors()[:20]
     )
     named = "; ".join(f"{f.field}: {f.message}" for f in fields[:3])
     return problem_response(
         ErrorCode.VALIDATION_FAILED,
         f"The request is not valid. {named}",
-        hint="Mend the fields listed in `errors` and send it again.",
+        hint=_hint_for(request, fields),
         fields=fields,
         language=_language(request),
         path=request.url.path,
     )
+
+
+def _hint_for(request: Request, fields: tuple[FieldError, ...]) -> str:
+    """A body that is not said to be JSON is not read as such, which `curl -d` alone does not say."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_json = media_type.endswith(("/json", "+json"))
+    if any(field.field == "body" for field in fields) and not is_json and "multipart" not in media_type:
+        return "Send the body as JSON, with the header `Content-Type: application/json`."
+    return "Mend the fields listed in `errors` and send it again."
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

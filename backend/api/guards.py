@@ -171,7 +171,8 @@ class GuardMiddleware:
             await refusal.response(headers, scope["path"])(scope, receive, guarded_send)
             return
         limit = self._upload_limits.get(scope["path"], DEFAULT_BODY_BYTES)
-        await _BodyLimit(limit).run(self._app, scope, headers, receive, guarded_send)
+        is_upload = headers.get("content-type", "").lower().startswith("multipart/")
+        await _BodyLimit(limit, is_upload=is_upload).run(self._app, scope, headers, receive, guarded_send)
 
     def _refusal(self, scope: Scope, headers: Headers) -> _Refusal | None:
         server = scope.get("server")
@@ -228,8 +229,10 @@ def _is_guarded(path: str) -> bool:
 class _BodyLimit:
     """Counts the bytes that really arrive, and how fast; a Content-Length may lie or be missing."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, is_upload: bool) -> None:
+        """`limit` in bytes; `is_upload`: a file may be sent here, whose limit is a setting."""
         self._limit = limit
+        self._is_upload = is_upload
         self._received = 0
         self._refusal: _Refusal | None = None
         self._answered = False
@@ -289,7 +292,9 @@ class _BodyLimit:
         return _Refusal(
             ErrorCode.TOO_LARGE,
             f"The request is larger than {max(1, self._limit >> 20)} MiB.",
-            "Send a smaller file, or raise MAX_IMAGE_MIB or MAX_AUDIO_MIB in .env.",
+            "Send a smaller file, or raise MAX_IMAGE_MIB or MAX_AUDIO_MIB in .env."
+            if self._is_upload
+            else "Send less, in several requests if need be.",
         )
 
     async def _answer(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:

@@ -64,7 +64,7 @@ class EventService:
                 ErrorCode.JOB_NOT_FOUND, "There is no such job.", hint="List the jobs with GET /api/jobs."
             )
         if (await self._store.get(job_id)).deleted_at is not None:
-            raise RequestError(ErrorCode.GONE, "This job was deleted.")
+            raise RequestError(ErrorCode.GONE, "This job was deleted.", hint="Make a new one.")
 
     async def _stream(
         self, subscription: Subscription, job_id: str | None, last_event_id: int | None

@@ -34,6 +34,11 @@ class FileKeeper:
         """Where a stored file lies."""
         return self._store.blobs.path_of(rel_path)
 
+    def is_whole(self, file: FileRecord) -> bool:
+        """Whether a stored file is on the disk at its length; somebody may have cleaned up by hand. Blocks."""
+        path = self.path(file.rel_path)
+        return path.is_file() and path.stat().st_size == file.size_bytes
+
     async def keep(
         self, job_id: str, name: str, source: Path, *, meta: Mapping[str, Any] | None = None
     ) -> NewFile:

@@ -76,7 +76,7 @@ class JobRepeats:
         engines = await asyncio.to_thread(self._engines, order.engine, request)
         body["preferred_engine"] = engines[0]
         from_stage, inputs = await self._begin(stored, request)
-        await self._jobs.check_repeat(stored, request, from_stage)
+        from_stage = await self._jobs.begin_of_repeat(stored, request, from_stage) or from_stage
         record, replayed = await self._store.jobs.new_promotion(
             job_id,
             request=body,

@@ -76,7 +76,7 @@ class JobService:
         self._speech_router = speech_router
         self._voices = voices
         self._avatars = avatars
-        self._needs = RepeatNeeds(voices=voices, avatars=avatars)
+        self._needs = RepeatNeeds(voices=voices, avatars=avatars, files=files)
         self._files = files
         self._previews = previews
         self._max_script_chars = max_script_chars
@@ -144,11 +144,11 @@ class JobService:
             owner=batch_id or "",
         )
 
-    async def check_repeat(
+    async def begin_of_repeat(
         self, stored: StoredView, request: JobCreate, from_stage: StageName | None
-    ) -> None:
-        """Refuse a repeat that would miss its voice or portrait. Raises what `create` would raise."""
-        await self._needs.check(stored, request, from_stage)
+    ) -> StageName | None:
+        """Where a repeat can begin; see `RepeatNeeds.begin`. Raises what `create` would raise."""
+        return await self._needs.begin(stored, request, from_stage)
 
     async def created(self, record: JobRecord) -> JobCreated:
         """The answer to who made a job."""
@@ -262,7 +262,7 @@ class JobService:
         from_stage = (
             StageName.SCRIPT if request.start_from == "start" else self._first_open_stage(stored, request)
         )
-        await self.check_repeat(stored, original, from_stage)
+        from_stage = await self.begin_of_repeat(stored, original, from_stage)
         record, replayed = await self._store.jobs.new_retry(
             job_id,
             from_stage=from_stage,
@@ -298,7 +298,8 @@ class JobService:
         stored = await self.live(job_id)
         job = stored.job
         if job.result_file_id is None:
-            raise RequestError(ErrorCode.NOT_READY, *_why_no_result(job))
+            detail, hint = _why_no_result(job)
+            raise RequestError(ErrorCode.NOT_READY, detail, hint=hint)
         file = await self._store.files.get(job.result_file_id)
         return self._download(file, f"{job.title or job_id}.mp4")
 
@@ -338,9 +339,10 @@ def _canonical_sha256(request: JobCreate) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _why_no_result(job: JobRecord) -> tuple[str]:
+def _why_no_result(job: JobRecord) -> tuple[str, str]:
+    """A sentence, and what to do."""
     if job.status is JobStatus.FAILED:
-        return ("The job failed, so there is no video.",)
+        return "The job failed, so there is no video.", "Look at its `error`, then retry it."
     if job.status is JobStatus.CANCELLED:
-        return ("The job was cancelled, so there is no video.",)
-    return ("The video is not finished yet.",)
+        return "The job was cancelled, so there is no video.", "Retry it."
+    return "The video is not finished yet.", "Ask again when the job has ended."

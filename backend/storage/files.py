@@ -80,7 +80,11 @@ class FilesRepository:
         """The row of a file that can be read. Raises `gone` when it was deleted or never was."""
         found = await self.find(file_id)
         if found is None or found.deleted_at is not None:
-            raise RequestError(ErrorCode.GONE, "The file was deleted.")
+            raise RequestError(
+                ErrorCode.GONE,
+                "The file was deleted.",
+                hint="Upload it again, or retry the job that made it.",
+            )
         return found
 
     async def known_paths(self, rel_paths: Collection[str]) -> set[str]:

@@ -46,7 +46,9 @@ class JobLibrary(JobTables):
                 raise RequestError(ErrorCode.GONE, "This job was deleted.", hint="Make a new one.")
             if change.priority is not None and JobState(row["state"]) in TERMINAL_STATES:
                 raise RequestError(
-                    ErrorCode.VALIDATION_FAILED, "The job has ended; its priority has no meaning any more."
+                    ErrorCode.VALIDATION_FAILED,
+                    "The job has ended; its priority has no meaning any more.",
+                    hint="Leave `priority` out.",
                 )
             await _check_folder(transaction, change)
             now = self._clock.now_ms()
@@ -82,7 +84,9 @@ def _check_range(priority: int | None) -> None:
     if priority is None or MIN_PRIORITY <= priority <= MAX_PRIORITY:
         return
     message = f"Give a whole number from {MIN_PRIORITY} to {MAX_PRIORITY}."
-    raise RequestError(ErrorCode.VALIDATION_FAILED, message, fields=(FieldError("priority", message),))
+    raise RequestError(
+        ErrorCode.VALIDATION_FAILED, message, hint=message, fields=(FieldError("priority", message),)
+    )
 
 
 async def _check_folder(transaction: Transaction, change: JobChange) -> None:

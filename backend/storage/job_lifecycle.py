@@ -276,7 +276,9 @@ async def _ended(transaction: Transaction, job_id: str) -> tuple[JobRecord, JobV
         raise job_not_found(job_id)
     source = job_from_row(row)
     if source.deleted_at is not None:
-        raise RequestError(ErrorCode.GONE, "The job was deleted and cannot be repeated.")
+        raise RequestError(
+            ErrorCode.GONE, "The job was deleted and cannot be repeated.", hint="Make a new one."
+        )
     if not source.is_terminal:
         raise RequestError(
             ErrorCode.NOT_READY, "The job has not ended yet.", hint="Wait for its end or cancel it."

@@ -115,3 +115,24 @@ async def test_a_voice_that_was_deleted_is_missed_only_by_a_retry_that_speaks(tm
         again = (await studio.http.post(f"/api/jobs/{job_id}/retry")).json()["job_id"]
         assert (await studio.wait_for(again))["status"] == "completed"
         await refused(studio, job_id, "voice_not_found", **{"from": "start"})
+
+
+async def test_a_retry_makes_anew_what_somebody_removed_by_hand(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as studio:
+        job_id = await studio.submit()
+        await studio.wait_for(job_id)
+        folder = studio.settings.outputs_dir / job_id
+        for name, stages in (("audio.wav", ["speech", "video"]), ("script.json", ["speech", "video"])):
+            path = folder / name
+            path.write_bytes(path.read_bytes()[:-1])
+            again = (await studio.http.post(f"/api/jobs/{job_id}/retry")).json()["job_id"]
+            view = await studio.wait_for(again)
+            assert (view["status"], view["error"]) == ("completed", None)
+            assert [attempt["stage"] for attempt in view["attempts"]] == stages
+        (folder / "video.mp4").unlink()
+        told = await studio.http.get(f"/api/jobs/{job_id}/result")
+        assert (told.status_code, told.json()["hint"]) == (410, "Retry the job to make it again.")
+        for path in folder.iterdir():
+            path.unlink()
+        again = (await studio.http.post(f"/api/jobs/{job_id}/retry")).json()["job_id"]
+        assert (await studio.wait_for(again))["status"] == "completed"

@@ -153,6 +153,20 @@ def test_an_error_has_the_one_shape(stocked: Stocked, what: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("what", "fix"),
+    [
+        ("a form instead of JSON", "application/json"),
+        ("more JSON than allowed", "Send less"),
+        ("more picture than allowed", "MAX_IMAGE_MIB"),
+        ("JSON that is a list", "`errors`"),
+    ],
+)
+def test_the_fix_is_one_for_this_very_error(stocked: Stocked, what: str, fix: str) -> None:
+    method, target, headers, body, _status = REQUESTS[what]
+    assert fix in stocked.served.exchange(method, target, headers, body).json()["hint"]
+
+
+@pytest.mark.parametrize(
     "bytes_sent", [b"hello\r\n\r\n", b"\x16\x03\x01\x00\xa5\x01\x00", b"GET / HTTP/1.1\r\n\r\n"]
 )
 def test_what_is_no_http_is_answered_in_the_one_shape_too(stocked: Stocked, bytes_sent: bytes) -> None:

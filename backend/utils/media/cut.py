@@ -165,5 +165,9 @@ def cut_video(
 def _sniffed(path: Path) -> Sniffed:
     found = sniff_file(path)
     if found is None or found.kind == "audio":
-        raise InputError(ErrorCode.IMAGE_UNREADABLE, "That file is neither a picture nor a video.")
+        raise InputError(
+            ErrorCode.IMAGE_UNREADABLE,
+            "That file is neither a picture nor a video.",
+            hint="Use a JPEG or PNG picture, or an MP4 video.",
+        )
     return found

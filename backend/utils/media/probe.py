@@ -145,7 +145,9 @@ def probe(
     try:
         sniffed = sniff_file(path)
     except OSError as error:
-        raise InputError(code, "The file could not be read.") from error
+        raise InputError(
+            code, "The file could not be read.", hint="Give it again, or retry the job that made it."
+        ) from error
     if sniffed is None or sniffed.kind == "image":
         raise InputError(
             code,
