@@ -30,7 +30,7 @@ _DEGREE = frozenset("很太不更最多这那么较好越真挺够极有")
 _TIED = frozenset("一鞋安领围扣绳红蝴腰带丝在着上紧好住个了")
 _MEASURED = frozenset("体身血尺腰三胸长宽高一了过得着好完")
 _CARRIED = frozenset("双书背包孩着起个行枪弟妹女儿竹一")
-_PLANTED = frozenset("树花草菜地田瓜豆粮庄稻麦棉果茶药葱蒜橘苹葡萄桃了着下上满出")
+_PLANTED = frozenset("在树花草菜地田瓜豆粮庄稻麦棉果茶药葱蒜橘苹葡萄桃了着下上满出")
 _ADJUST = frozenset("小大高低好准慢快整成节亮暗匀味色一音温台频")
 _TRANSFER = frozenset("到往去来走回离任动入出")
 
@@ -51,18 +51,7 @@ def in_context(word: Word, around: Around) -> list[str] | None:
         return ["bu5", "zhao2"]  # 点不着
     if text == "背着" and around.right(word)[:1] in _CARRIED:
         return ["bei1", "zhe5"]
-    if text == "穿着" and around.right(word)[:1] not in {
-        "",
-        "打",
-        "得",
-        "讲",
-        "的",
-        "很",
-        "上",
-        "朴",
-        "整",
-        "随",
-    }:
+    if text == "穿着" and around.right(word)[:1] not in {"", *"打得讲的很上朴整随"}:
         return ["chuan1", "zhe5"]
     if len(text) != 1:
         return None
@@ -118,7 +107,9 @@ def _party_or_line(right: str) -> list[str]:
 
 def _event(right: str) -> str:
     """一场雨 is cháng, 一场比赛 chǎng."""
-    return "chang2" if right.removeprefix("大").startswith(WEATHER) else "chang3"
+    return (
+        "chang2" if right.removeprefix("大").startswith(WEATHER) or right[1:2] in {"雨", "雪"} else "chang3"
+    )
 
 
 def _is_number(word: Word | None) -> bool:
@@ -129,8 +120,10 @@ def _de_ground(word: Word, around: Around, left: str, right: str) -> str | None:
     before, after = around.before, around.after
     if before is None:
         return None
-    if before.tag[:1] in {"d", "z"} or (
-        after is not None and after.tag[:1] == "v" and (len(before.text) > 1 or before.tag[:1] == "a")
+    if (
+        before.tag[:1] in {"d", "z"}
+        or len(before.text) == 4
+        or (after is not None and after.tag[:1] == "v" and (len(before.text) > 1 or before.tag[:1] == "a"))
     ):
         return "de5"  # 慢慢地走
     return None

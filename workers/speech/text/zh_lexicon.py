@@ -49,7 +49,7 @@ COMMON_WORDS = _table(
     偏将 pian1 jiang4, 爱将 ai4 jiang4, 中郎将 zhong1 lang2 jiang4, 杨家将 yang2 jia1 jiang4, 天将 tian1 jiang4, 调酒 tiao2 jiu3, 调酒师 tiao2 jiu3 shi1,
     调速 tiao2 su4, 调速器 tiao2 su4 qi4, 调蓄 tiao2 xu4, 回调 hui2 tiao2, 调压 tiao2 ya1, 调减 tiao2 jian3, 调香 tiao2 xiang1, 调测 tiao2 ce4, 五斗 wu3 dou3, 八斗 ba1 dou3,
     还原剂 huan2 yuan2 ji4, 咽下 yan4 xia4, 似地 shi4 de5, 命丧 ming4 sang4, 干面 gan1 mian4, 曲酒 qu1 jiu3, 宁死 ning4 si3, 不得了 bu4 de2 liao3,
-    睡着觉 shui4 zhe5 jiao4, 冲着 chong4 zhe5, 长队 chang2 dui4, 排长队 pai2 chang2 dui4, 排起长队 pai2 qi3 chang2 dui4, 有借有还 you3 jie4 you3 huan2, 数羊 shu3 yang2, 双肩包 shuang1 jian1 bao1, 重重地 zhong4 zhong4 de5, 重重的 zhong4 zhong4 de5, 支着儿 zhi1 zhao1 er5, 什么 shen2 me5, 仿佛 fang3 fu2, 士大夫 shi4 da4 fu1, 脚踏实地 jiao3 ta4 shi2 di4,
+    睡着觉 shui4 zhe5 jiao4, 冲着 chong4 zhe5, 长队 chang2 dui4, 得要命 de5 yao4 ming4, 得要死 de5 yao4 si3, 得慌 de5 huang1, 排长队 pai2 chang2 dui4, 排起长队 pai2 qi3 chang2 dui4, 有借有还 you3 jie4 you3 huan2, 数羊 shu3 yang2, 双肩包 shuang1 jian1 bao1, 重重地 zhong4 zhong4 de5, 重重的 zhong4 zhong4 de5, 支着儿 zhi1 zhao1 er5, 什么 shen2 me5, 仿佛 fang3 fu2, 士大夫 shi4 da4 fu1, 脚踏实地 jiao3 ta4 shi2 di4,
     二十八宿 er4 shi2 ba1 xiu4, 五行八作 wu3 hang2 ba1 zuo1, 和牌 hu2 pai2, 和稀泥 huo4 xi1 ni2
     """
 )

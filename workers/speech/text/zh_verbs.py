@@ -8,24 +8,9 @@ from __future__ import annotations
 
 # What one has to do (得) at the beginning of a clause; what is sold by the dozen (打).
 _DUTIES = (
-    "好好",
-    "多",
-    "先",
-    "赶",
-    "注意",
-    "小心",
-    "去",
-    "找",
-    "想",
-    "看",
-    "让",
-    "把",
-    "有人",
-    "靠",
-    "等",
-    "加",
-    "快",
-)
+    "好好", "多", "先", "赶", "注意", "小心", "去", "找", "想", "看", "让", "把", "有人", "靠", "等", "加", "快", "重新", "重写", "拿",
+    "写", "说", "做", "走", "吃", "喝", "买", "学", "问", "跟", "给", "用", "从", "在", "再", "自己", "亲自", "马上", "尽快", "提前",
+)  # fmt: skip
 _DOZENS = ("鸡蛋", "啤酒", "铅笔", "毛巾", "袜子", "玫瑰")
 _KIN = frozenset("爸妈爷奶哥姐弟妹叔伯舅姑婶宝太公婆")
 # What is said of a rate, and not of somebody who leads (率).
@@ -100,6 +85,12 @@ def more(text: str, left: str, right: str) -> str | None:
         return "dei3"  # 得好好休息
     if text == "还" and left and not right:
         return "huan2"  # 有借有还
+    if text == "长" and first == "得" and last in set("路线河绳桥道队"):
+        return "chang2"  # 路长得看不到头
+    if text == "盛" and right.startswith(("不下", "得下", "不了")):
+        return "cheng2"
+    if text == "地" and right == "滑":
+        return "di4"  # 小心地滑
     if text == "长" and last == "又" and first in {"", "又", "的"}:
         return "chang2"  # 又黑又长
     if text == "打" and last in set(_COUNTS) and right.startswith(_DOZENS):
