@@ -208,7 +208,15 @@ class AvatarService:
         if self.is_stored(avatar_url):
             if self._catalog.avatar(avatar_url) is not None:
                 return None
-            return (await self._store.avatars.get(avatar_url)).file_id
+            record = await self._store.avatars.get(avatar_url)
+            picture = await self._store.files.get(record.file_id)
+            if not await asyncio.to_thread(self._files.is_whole, picture):
+                raise RequestError(
+                    ErrorCode.AVATAR_NOT_FOUND,
+                    "The picture of this portrait is no longer on the disk.",
+                    hint="Delete the portrait and upload it again.",
+                )
+            return record.file_id
         if _is_url(avatar_url):
             self._fetcher.check(avatar_url)
             return None

@@ -161,10 +161,21 @@ class VoiceService:
 
     # -- speak -------------------------------------------------------------------------------------
     async def inputs(self, voice_id: str) -> dict[str, str]:
-        """Refuse an unknown voice; the files by role that a job with this voice must be able to read."""
+        """The files by role that a job with this voice must be able to read.
+
+        Raises `voice_not_found`, also for one whose recording was removed from the disk by hand.
+        """
         if self._catalog.voice(voice_id) is not None:
             return {}
         record = await self.own(voice_id)
+        if record.reference_file_id is not None:
+            reference = await self._store.files.get(record.reference_file_id)
+            if not await asyncio.to_thread(self._files.is_whole, reference):
+                raise RequestError(
+                    ErrorCode.VOICE_NOT_FOUND,
+                    "The recording of this voice is no longer on the disk.",
+                    hint="Enrol it again with POST /api/voices/{id}/enrol, or delete it and clone it anew.",
+                )
         held = {
             SAMPLE_ROLE: record.file_id,
             REFERENCE_ROLE: record.reference_file_id,

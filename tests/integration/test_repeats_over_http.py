@@ -136,3 +136,22 @@ async def test_a_retry_makes_anew_what_somebody_removed_by_hand(tmp_path: Path) 
             path.unlink()
         again = (await studio.http.post(f"/api/jobs/{job_id}/retry")).json()["job_id"]
         assert (await studio.wait_for(again))["status"] == "completed"
+
+
+async def test_a_portrait_or_a_voice_whose_file_was_removed_by_hand_makes_no_job(tmp_path: Path) -> None:
+    async with running_studio(tmp_path) as studio:
+        avatar_id = await own_avatar(studio)
+        voice_id = (await clone(studio, tmp_path))["voice_id"]
+        for file in studio.settings.uploads_dir.rglob("*"):
+            if file.is_file():
+                file.unlink()
+        for body, code in (
+            (job_body(avatar_url=avatar_id), "avatar_not_found"),
+            (job_body(voice_id=voice_id), "voice_not_found"),
+        ):
+            for path in ("/api/jobs", "/api/jobs/estimate"):
+                answer = await studio.http.post(path, json=body)
+                assert (answer.status_code, answer.json()["code"]) == (404, code), answer.text
+                assert "no longer on the disk" in answer.json()["detail"]
+                assert answer.json()["hint"]
+        assert (await studio.http.get("/api/jobs")).json()["total"] == 0
