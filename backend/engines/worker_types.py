@@ -56,7 +56,9 @@ class WorkerSpec:
     device: Mapping[str, Any] | None = None
     title: str | None = None
     start_timeout_s: float = 600.0
-    hello_timeout_s: float = 15.0
+    # A Python on a hard disk, looked at by a virus scanner while other workers start, is slow to say its first word; one
+    # that cannot start ends at once and is not waited for.
+    hello_timeout_s: float = 60.0
     idle_unload_s: float = 600.0
     recycle_after_tasks: int = 50
     limits: WorkerLimits = field(default_factory=WorkerLimits)

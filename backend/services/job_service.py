@@ -116,6 +116,9 @@ class JobService:
         portrait = await self._avatars.check(request.avatar_url)
         if portrait is not None:
             inputs[PORTRAIT_INPUT] = portrait
+        if request.face_index is not None and not request.speakers:
+            # Refused here, before speech is made for a job that cannot be finished.
+            (await self._avatars.faces(request.avatar_url, portrait)).box(request.face_index)
         video = await self._avatars.video(request.avatar_url)
         if video is not None:
             inputs[REFERENCE_INPUT] = video

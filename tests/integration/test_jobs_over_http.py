@@ -366,6 +366,7 @@ async def test_a_restart_goes_on_from_the_last_finished_stage(tmp_path: Path) ->
         ({"preferred_engine": "sora"}, "validation_failed", 422),
         ({"wangp_model": "Sora"}, "validation_failed", 422),
         ({"output": {"aspect": "4:3"}}, "validation_failed", 422),
+        ({"face_index": 7}, "validation_failed", 422),
     ],
 )
 async def test_what_cannot_work_is_refused_with_a_code_and_a_fix(
