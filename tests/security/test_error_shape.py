@@ -166,6 +166,14 @@ def test_the_fix_is_one_for_this_very_error(stocked: Stocked, what: str, fix: st
     assert fix in stocked.served.exchange(method, target, headers, body).json()["hint"]
 
 
+def test_json_that_is_none_is_called_so_and_the_place_is_told(stocked: Stocked) -> None:
+    answer = stocked.served.exchange("POST", "/api/jobs", JSON, b'{"voice_id":').json()
+    (field,) = answer["errors"]
+    assert field["field"] == "body"
+    assert field["message"].startswith("This is not JSON: ")
+    assert field["message"].endswith("at character 12")
+
+
 @pytest.mark.parametrize(
     "bytes_sent", [b"hello\r\n\r\n", b"\x16\x03\x01\x00\xa5\x01\x00", b"GET / HTTP/1.1\r\n\r\n"]
 )
