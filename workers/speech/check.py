@@ -31,6 +31,11 @@ MAX_DOUBTS = 500
 _SLASHED = re.compile(r"(?<![\d/.])(1[0-2]|0?[1-9])/(3[01]|[12]\d|0?[1-9])(?![\d/.%])")
 _LONG = re.compile(r"(?<![\d.,A-Za-z+-])\d{5,9}(?![\d.,%A-Za-z]|\s?[元万亿千个人次名位米克斤吨美欧日年月])")
 
+# Cyrillic, Hebrew, Arabic, the letters of India and of Thai, and Korean.
+_FOREIGN = re.compile(
+    "[\u0400-\u052f\u0590-\u06ff\u0750-\u077f\u0900-\u0eff\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]+"
+)
+
 
 @dataclass(frozen=True)
 class Doubt:
@@ -158,6 +163,8 @@ def _doubts(line: Line, reader: Reader) -> list[Doubt]:
         elif part.language == "en":
             found.extend(_unknown_words(part, reader.english()))
     found.extend(_numbers(line))
+    # Words in letters that no front end reads: they would be missing without a word.
+    found.extend(Doubt(match.span(), "", (), "unknown_word") for match in _FOREIGN.finditer(line.text))
     given = [(one.start, one.end) for one in line.given]
     unique = {doubt.span: doubt for doubt in found if not any(s <= doubt.span[0] < e for s, e in given)}
     return [unique[span] for span in sorted(unique)]

@@ -178,7 +178,8 @@ def _add_pause(lines: list[Line], place: int, seconds: float) -> None:
 def nothing_to_say() -> TaskError:
     """The failure of a script of marks alone."""
     return TaskError(
-        "validation_failed", "The script holds nothing that can be spoken. Write at least one word."
+        "validation_failed",
+        "The script holds nothing that can be spoken. Write at least one word in Chinese, English or Japanese.",
     )
 
 

@@ -54,6 +54,17 @@ def test_doubts_stand_at_their_place_in_the_script_as_sent(reader: Reader, tmp_p
     assert (doubts[0]["reading"], doubts[0]["alternatives"]) == ("háng", ["xíng"])
 
 
+def test_words_that_no_front_end_reads_are_doubts(reader: Reader, tmp_path: Path) -> None:
+    report = check(reader, tmp_path, "他说안녕하세요，又说Привет мир。")
+    assert [(doubt["text"], doubt["reading"]) for one in report["sentences"] for doubt in one["doubts"]] == [
+        ("안녕하세요", ""),
+        ("Привет", ""),
+        ("мир", ""),
+    ]
+    with pytest.raises(TaskError, match="Chinese, English or Japanese"):
+        check(reader, tmp_path, "안녕하세요 여러분")
+
+
 def test_a_given_reading_is_no_doubt(reader: Reader, tmp_path: Path) -> None:
     text = "一行[xing2]，买了 Zibblefrop。"
     entries = [{"term": "Zibblefrop", "reading": "zibble frop"}]
