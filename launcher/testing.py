@@ -39,7 +39,7 @@ QUICK_MARKS = "not slow and not e2e"
 # Tests mostly wait for processes that they started, so every core takes some; beyond four, those processes would
 # wait for each other. `-n 0` on the command line runs them one after the other.
 IN_PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
-# The tests of the InfiniteTalk engine. Two at a time: each of them computes on all cores.
+# The tests of the InfiniteTalk engine. Two at a time, with one thread each (its conftest.py).
 ENGINE_TESTS = "tests/infinitetalk"
 # diffusers and transformers 5 want it.
 ENGINE_PYTHON = (3, 11)
@@ -75,7 +75,10 @@ class Check:
 
 ENGINE_CHECK = Check(
     "pytest of InfiniteTalk",
-    ("-m", "pytest", "-c", f"{ENGINE_TESTS}/pytest.ini", "--rootdir", ".", "-n", "2", ENGINE_TESTS),
+    (
+        *("-m", "pytest", "-c", f"{ENGINE_TESTS}/pytest.ini", "--rootdir", "."),
+        *("-n", "2", "--dist", "worksteal", ENGINE_TESTS),
+    ),
     ".venv-test-infinitetalk",
 )
 

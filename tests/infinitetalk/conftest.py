@@ -1,12 +1,14 @@
 """The engine's tests need torch, which lives in an environment of its own.
 
 Where torch is missing (the service's environment) nothing here is collected, so the main suite walks by.
-With torch, two threads: the machines that run this are shared, and sums must not depend on their size.
+With torch, one thread in each process: the suite runs in two processes, networks this small spend their time
+waiting for each other's threads, and sums must not depend on the size of the machine.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +17,13 @@ import pytest
 if importlib.util.find_spec("torch") is None:
     collect_ignore_glob = ["test_*.py"]
 else:
+    # For the workers that the tests start, too; before torch is imported.
+    os.environ["OMP_NUM_THREADS"] = "1"
+
     import torch
     from diffusers.models.attention_dispatch import attention_backend
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
 
     @pytest.fixture(autouse=True)
     def _native_attention() -> Iterator[None]:
@@ -39,11 +44,3 @@ else:
     @pytest.fixture
     def bench(tmp_path: Path, models_dir: Path) -> Bench:
         return Bench(tmp_path, models_dir)
-
-    @pytest.fixture(scope="module")
-    def one_thread() -> Iterator[None]:
-        """Networks this small spend their time waiting for each other's threads."""
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        yield
-        torch.set_num_threads(threads)

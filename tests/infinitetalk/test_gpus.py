@@ -28,8 +28,6 @@ CPU = torch.device("cpu")
 # A helper imports torch and ends in seconds; a loaded machine takes longer.
 END_S = 120.0
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def helpers(worker: InfiniteTalkHandler) -> list[int]:
     """Process ids of the further ranks."""
@@ -54,9 +52,7 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def worker(
-    tmp_path_factory: pytest.TempPathFactory, models_dir: Path, one_thread: None
-) -> Iterator[InfiniteTalkHandler]:
+def worker(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[InfiniteTalkHandler]:
     """One for all tests: its helper lives on from film to film, as it does in use."""
     made = Bench(tmp_path_factory.mktemp("worker"), models_dir).handler()
     yield made
@@ -65,7 +61,7 @@ def worker(
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, models_dir: Path, one_thread: None) -> bytes:
+def whole(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> bytes:
     """The film of `shared()` by one process."""
     bench = Bench(tmp_path_factory.mktemp("whole"), models_dir)
     return alone(bench, shared(bench))

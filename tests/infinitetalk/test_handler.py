@@ -32,11 +32,9 @@ from workers.infinitetalk.video_file import probe
 # 0.6 s of speech: windows of 9, 4 and 2 new frames.
 FRAMES, WINDOWS, STEPS = 15, 3, 3
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, models_dir: Path, one_thread: None) -> bytes:
+def whole(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> bytes:
     """The film of `Bench.task()` made in one go."""
     bench = Bench(tmp_path_factory.mktemp("whole"), models_dir)
     return film(bench.task(), Recorder(), bench)[1]

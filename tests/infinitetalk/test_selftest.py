@@ -19,7 +19,6 @@ from workers.infinitetalk.handler import InfiniteTalkHandler
 from workers.infinitetalk.selftest import MARK, SelfTestError, answer, check_pictures, failure
 from workers.infinitetalk.video_file import join_segments, write_segment
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 SCRIPT = Path(selftest.__file__)
 
 

@@ -31,8 +31,6 @@ SECONDS, FRAMES, SCENES = 4.0, 64, 2
 ASSETS = Path(__file__).parents[2] / "assets"
 CPU = torch.device("cpu")
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def _network() -> WanTransformer3DModel:
     torch.manual_seed(3)
