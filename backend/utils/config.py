@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -222,15 +222,16 @@ class Settings(BaseSettings):
             raise ValueError("FETCH_PROXY must be an http or https address such as http://127.0.0.1:7890")
         return address
 
-    @field_validator("script_api_key")
+    @field_validator("api_key", "script_api_key")
     @classmethod
-    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
-        """It is sent in a header, which takes nothing else."""
+    def _fits_a_header(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        """It is sent in a header, which takes nothing else: programs could never show another key."""
         if value is None:
             return None
         key = value.get_secret_value().strip()
         if not (key.isascii() and key.isprintable()):
-            raise ValueError("SCRIPT_API_KEY may hold only printable ASCII characters")
+            name = str(info.field_name).upper()
+            raise ValueError(f"{name} may hold only letters, digits and signs of ASCII, and no line break")
         return SecretStr(key)
 
     @field_validator("model_sources")

@@ -31,7 +31,7 @@ def test_allowed_hosts_are_names_however_they_were_copied(
 
 @pytest.mark.parametrize(
     "line",
-    ["FETCH_PROXY=192.168.1.2:8080", "SCRIPT_API_KEY=密钥", "MODEL_FOLDERS=~nosuchuser/m", "DATA_DIR=~nosuchuser/d"],
+    ["FETCH_PROXY=192.168.1.2:8080", "SCRIPT_API_KEY=密钥", "API_KEY=密钥", "MODEL_FOLDERS=~nosuchuser/m", "DATA_DIR=~nosuchuser/d"],
 )  # fmt: skip
 def test_a_line_of_the_file_that_cannot_work_is_named_and_not_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
