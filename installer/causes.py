@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from launcher.errors import Exit
 
@@ -79,6 +79,19 @@ NETWORK = Cause(
     "请检查网络和 HTTPS_PROXY，或加 --fastest-mirrors 运行；会从中断处继续。",
     is_network=True,
 )
+# What pip writes when nobody answered. In the end it says "no matching distribution" all the same.
+UNREACHABLE = replace(
+    NETWORK,
+    marks=(
+        "newconnectionerror",
+        "nameresolutionerror",
+        "name resolution",
+        "getaddrinfo failed",
+        "connecttimeouterror",
+        "proxyerror",
+        "network is unreachable",
+    ),
+)
 DENIED = Cause(
     (
         "permission denied",
@@ -99,8 +112,9 @@ UNKNOWN = Cause(
     "read the lines above; run this again, or with --repair to begin anew.",
     "请查看上面的输出；再次运行，或加 --repair 重新安装。",
 )
-# Order matters: a full disk also breaks downloads, and a 404 of a mirror is also an error of the network.
-_CAUSES = (DISK, HASHES, DENIED, MISSING, NETWORK)
+# Order matters: a full disk also breaks downloads, without a network pip finds no version, and a 404 of a mirror is also
+# an error of the network.
+_CAUSES = (DISK, HASHES, DENIED, UNREACHABLE, MISSING, NETWORK)
 
 
 def cause_of(output: str) -> Cause:

@@ -63,6 +63,11 @@ def test_a_password_in_an_address_is_not_shown() -> None:
             True,
         ),
         ("  x No solution found when resolving dependencies", Exit.DEPENDENCIES, False),
+        (
+            "NewConnectionError: name resolution\nERROR: No matching distribution found",
+            Exit.DEPENDENCIES,
+            True,
+        ),
         ("error: No space left on device (os error 28)", Exit.DISK, False),
         (
             "error: Failed to download `torch`\n  Caused by: No space left on device (os error 28)",
