@@ -17,6 +17,7 @@ from backend import __version__
 from backend.api.batches import MAX_BATCH_BYTES
 from backend.api.errors import install_error_handlers
 from backend.api.guards import MULTIPART_OVERHEAD_BYTES, GuardMiddleware, HostPolicy
+from backend.api.request_log import RequestLogMiddleware
 from backend.api.routes import install_routes
 from backend.api.stop_signals import on_stop_signal
 from backend.api.webui import install_webui
@@ -87,6 +88,8 @@ def create_app(
     install_error_handlers(app)
     install_routes(app)
     install_webui(app, BUNDLE_DIR / "webui")
+    # What is added last is the outermost: refused requests are not logged.
+    app.add_middleware(RequestLogMiddleware)
     app.add_middleware(
         GuardMiddleware,
         hosts=HostPolicy(chosen.host, chosen.extra_hosts),

@@ -87,6 +87,7 @@ def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
         # The product's own log files take uvicorn's lines; the terminal keeps the few lines of the launcher.
         log_config=None,
         # Any page on the net can have a browser send requests here: their paths would fill the log, refused or not.
+        # The service logs by route what its guard let pass (backend/api/request_log.py).
         access_log=False,
         log_level=settings.log_level.lower(),
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,

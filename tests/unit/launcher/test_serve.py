@@ -1,4 +1,4 @@
-"""How the start script serves: the product's own connections, and nothing of the requests in the logs."""
+"""How the start script serves: the product's own connections, and no address of a request in the logs."""
 
 from __future__ import annotations
 
