@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from launcher import dotenv
+from launcher.errors import Exit, LauncherError
 
 PYPI = "https://pypi.org/simple"
 TORCH = "https://download.pytorch.org/whl"
@@ -65,6 +66,7 @@ KINDS: dict[str, Kind] = {
 MEASURE_S = 8.0
 _MEASURE_BYTES = 4 << 20
 _BLOCK = 64 * 1024
+_SCHEMES = ("https://", "http://", "file://")
 
 
 @dataclass(frozen=True)
@@ -81,12 +83,24 @@ class Sources:
 
 
 def configured(root: Path, environ: Mapping[str, str] = os.environ) -> Sources:
-    """What the settings say; the environment before `.env`, as everywhere."""
+    """What the settings say; the environment before `.env`, as everywhere.
+
+    Raises LauncherError for a value that is no address, before minutes are spent on what works without it.
+    """
     found = {}
     for name, kind in KINDS.items():
         value = environ.get(kind.setting) or dotenv.read_value(root / ".env", kind.setting)
-        if value:
-            found[name] = value.rstrip("/")
+        if not value:
+            continue
+        # pip and uv take a bare folder of packages as well.
+        if name != "pypi" and not value.startswith(_SCHEMES):
+            raise LauncherError(
+                Exit.SETTINGS,
+                f"{kind.setting} is not an address: it begins with none of {', '.join(_SCHEMES)}.",
+                fix=f"write it like {kind.mirrors[0]}, or leave it blank for {kind.default}.",
+                fix_zh=f"请写成 {kind.mirrors[0]} 这样的完整地址，或留空使用 {kind.default}。",
+            )
+        found[name] = value.rstrip("/")
     return Sources(**found)
 
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 # Threads that are about to end anyway may do so.
-GRACE_S = 5.0
+GRACE_S = 2.0
 STATUS = pytest.StashKey[int]()
 
 

@@ -9,7 +9,7 @@ import pytest
 from installer import sources
 from installer.causes import cause_of
 from installer.sources import KINDS, Sources, configured, fastest, measured, without_secret
-from launcher.errors import Exit
+from launcher.errors import Exit, LauncherError
 from tests.support.fake_registry import Registry, serving, wheel
 
 
@@ -21,6 +21,15 @@ def test_the_environment_wins_over_env_file_and_that_over_the_default(tmp_path: 
     assert found.torch == "https://torch.example/whl"
     assert found.hugging_face == "https://other.example"
     assert (found.pypi, found.github) == (sources.PYPI, sources.GITHUB)
+
+
+@pytest.mark.parametrize("setting", ["TORCH_INDEX_URL", "GITHUB_MIRROR", "HF_ENDPOINT"])
+def test_a_mirror_without_its_scheme_is_refused_with_an_example(tmp_path: Path, setting: str) -> None:
+    with pytest.raises(LauncherError, match=setting) as refused:
+        configured(tmp_path, {setting: "mirror.example"})
+    assert refused.value.status is Exit.SETTINGS
+    assert "https://" in refused.value.fix
+    assert configured(tmp_path, {setting: ""}) == Sources()
 
 
 def test_the_mirror_that_delivers_most_is_chosen_and_silence_keeps_the_setting() -> None:
