@@ -44,8 +44,18 @@ class RequestLogMiddleware:
             raise
         finally:
             # Set by the router where one fits; static files and unknown addresses have none.
-            path = getattr(scope.get("route"), "path", None)
-            if path is not None:
+            own = getattr(scope.get("route"), "path", None)
+            if own is not None:
                 took_ms = (time.monotonic() - started) * 1000
                 answer = str(int(status)) if status else "no answer"
-                app_logger.log(level, "%s %s %s %.0f ms", scope["method"], path, answer, took_ms)
+                route = _from_the_root(own, scope["path"])
+                app_logger.log(level, "%s %s %s %.0f ms", scope["method"], route, answer, took_ms)
+
+
+def _from_the_root(own: str, asked: str) -> str:
+    """The route with the prefix of the routers that include it, which it does not know itself.
+
+    A part of a path that is a parameter is one part of the address, so what is left over is the prefix.
+    """
+    parts = asked.split("/")
+    return "/".join(parts[: len(parts) - own.count("/")]) + own

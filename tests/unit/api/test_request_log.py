@@ -7,7 +7,7 @@ import re
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.responses import PlainTextResponse, Response
 
 from backend.api.request_log import RequestLogMiddleware
@@ -16,11 +16,13 @@ from backend.api.request_log import RequestLogMiddleware
 def make_app() -> FastAPI:
     app = FastAPI()
 
-    @app.post("/api/things/{thing_id}", status_code=202)
+    things = APIRouter(prefix="/things")
+
+    @things.post("/{thing_id}", status_code=202)
     async def change(thing_id: str) -> dict[str, str]:
         return {"id": thing_id}
 
-    @app.get("/api/things")
+    @things.get("")
     async def read() -> Response:
         return PlainTextResponse("here")
 
@@ -28,6 +30,7 @@ def make_app() -> FastAPI:
     async def fail() -> None:
         raise RuntimeError("a defect")
 
+    app.include_router(things, prefix="/api")
     app.add_middleware(RequestLogMiddleware)
     return app
 
