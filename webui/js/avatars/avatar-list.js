@@ -3,6 +3,7 @@
  */
 import { fill, h } from "../lib/dom.js";
 import { displayName, library } from "../state/library.js";
+import { avatarPicture } from "../ui/avatar-picture.js";
 import { icon } from "../ui/icons.js";
 
 /** @typedef {import("../types.js").Avatar} Avatar */
@@ -43,7 +44,7 @@ function card(avatar) {
     h(
       "a",
       { class: "avatar-tile", href: `#/avatars/${avatar.avatar_id}` },
-      h("span", { class: "avatar-thumb" }, h("img", { src: avatar.thumbnail_url, alt: "", loading: "lazy", decoding: "async" })),
+      h("span", { class: "avatar-thumb" }, avatarPicture(avatar, { alt: "", loading: "lazy", decoding: "async" })),
       h(
         "span",
         { class: "avatar-line" },

@@ -5,6 +5,7 @@ import { h, fill } from "../lib/dom.js";
 import { form } from "../state/form.js";
 import { displayName, library } from "../state/library.js";
 import { announce } from "./announce.js";
+import { avatarPicture } from "./avatar-picture.js";
 import { confirmLoss } from "./confirm.js";
 import { faceChooser } from "./faces.js";
 import { acceptFiles } from "./file-drop.js";
@@ -85,7 +86,7 @@ export class Portraits extends HTMLElement {
       "label",
       { class: "tile", title: displayName(avatar) },
       input,
-      h("img", { src: avatar.thumbnail_url, alt: displayName(avatar), loading: "lazy", decoding: "async" }),
+      avatarPicture(avatar, { alt: displayName(avatar), loading: "lazy", decoding: "async" }),
       h("span", { class: "tile-mark" }, icon("check")),
       avatar.warnings.length > 0 && h("span", { class: "tile-warning" }, icon("warning")),
     );
