@@ -1,4 +1,4 @@
-"""What holds for every test run: it ends, whatever a test left running."""
+"""What holds for every test run: it ends, whatever a test left running, and the same code gives the same result."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ import threading
 import time
 
 import pytest
+from hypothesis import settings
+
+# Examples are those of the code and not of chance, so that nothing fails for who did not change it. To look for new
+# ones: `--hypothesis-profile=default`.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 # Threads that are about to end anyway may do so.
 GRACE_S = 2.0
