@@ -137,15 +137,13 @@ class TestSplitting:
         assert all(0 < span.frames <= limit for span in spans)
 
     @given(
-        # From a quarter of the shortest part on: what is shorter is a flash, and a cut in a word is better than that.
-        gaps=st.lists(st.integers(13, 90), min_size=2, max_size=60),
+        # None shorter than the shortest part: of several short parts, a cut at a quiet place may be the lesser evil.
+        gaps=st.lists(st.integers(50, 90), min_size=2, max_size=60),
         limit=st.integers(100, 400),
     )
     @settings(deadline=None)
-    def test_every_cut_lies_in_a_pause_when_there_are_pauses_enough(
-        self, gaps: list[int], limit: int
-    ) -> None:
-        """Every stretch of 90 frames holds a pause, and a part may have 100: nobody has to be cut off."""
+    def test_every_cut_lies_in_a_pause_when_pauses_lie_well(self, gaps: list[int], limit: int) -> None:
+        """From pause to pause is a part that is neither too short nor too long: nobody has to be cut off."""
         fps = 25
         marks = list(np.cumsum(gaps))
         frames = int(marks[-1])
