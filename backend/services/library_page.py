@@ -6,15 +6,11 @@ added or deleted between two pages.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from backend.models.codes import ErrorCode
-from backend.models.errors import FieldError, RequestError
+from backend.utils.cursor_text import decode_cursor, encode_cursor
 from backend.utils.ids import IdPrefix, is_id
 
 # What a list without `limit` gives at most; a page of voices has then half a megabyte.
@@ -57,34 +53,23 @@ async def library_page(
     found = await rows(after, room + 1)
     own = found[:room]
     if after is None and told + len(shipped) < len(builtin):
-        return LibraryPage(shipped, (), _write([told + len(shipped)]))
+        return LibraryPage(shipped, (), encode_cursor([told + len(shipped)]))
     if len(found) <= room:
         return LibraryPage(shipped, own, None)
-    return LibraryPage(shipped, own, _write(list(after_of(own[-1])) if own else [told + len(shipped)]))
-
-
-def _write(place: list[int | str]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+    return LibraryPage(shipped, own, encode_cursor(list(after_of(own[-1])) if own else [told + len(shipped)]))
 
 
 def _read(cursor: str | None, kind: IdPrefix) -> tuple[int, After | None]:
     """How many built-in ones were told, or after which of one's own the page begins."""
     if not cursor:
         return 0, None
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        place = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+
+    def parse(place: Any) -> tuple[int, After | None]:
         if isinstance(place, list) and place and type(place[0]) is int and 0 <= place[0] <= _LATEST_MS:
             if len(place) == 1:
                 return place[0], None
             if len(place) == 2 and is_id(place[1], kind):
                 return 0, (place[0], place[1])
-    except (ValueError, TypeError, RecursionError, binascii.Error):
-        pass
-    message = "Use next_cursor of the page before."
-    raise RequestError(
-        ErrorCode.VALIDATION_FAILED,
-        "The cursor is not one of ours.",
-        hint=message,
-        fields=(FieldError("cursor", message),),
-    )
+        raise ValueError(place)
+
+    return decode_cursor(cursor, parse)

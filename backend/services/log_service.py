@@ -7,17 +7,14 @@ when the logs were rotated meanwhile.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import heapq
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from backend.models.codes import ErrorCode
-from backend.models.errors import FieldError, RequestError
 from backend.models.logs import LOG_LEVELS, LogLevel, LogLine, LogPage
+from backend.utils.cursor_text import decode_cursor, encode_cursor
 from backend.utils.log_lines import LogEntry, LogPlace, backwards, end_of
 from backend.utils.redact import Redactor
 
@@ -166,25 +163,17 @@ def _level(name: str) -> LogLevel:
 
 def _make_cursor(places: dict[str, LogPlace]) -> str | None:
     told = {name: [place.file_number, place.offset] for name, place in places.items()}
-    return base64.urlsafe_b64encode(json.dumps(told).encode()).decode().rstrip("=") if told else None
+    return encode_cursor(told) if told else None
 
 
 def _read_cursor(cursor: str | None) -> dict[str, LogPlace]:
-    if not cursor:
-        return {}
-    try:
-        told = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
-        places = {}
-        for name, (file_number, offset) in told.items():
-            if name not in LOG_FILES or type(file_number) is not int or type(offset) is not int or offset < 0:
-                raise ValueError(name)
-            places[name] = LogPlace(file_number, offset)
-        return places
-    except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error) as error:
-        message = "Use next_cursor of the page before."
-        raise RequestError(
-            ErrorCode.VALIDATION_FAILED,
-            "The cursor is not one of ours.",
-            hint=message,
-            fields=(FieldError("cursor", message),),
-        ) from error
+    return decode_cursor(cursor, _places) if cursor else {}
+
+
+def _places(told: Any) -> dict[str, LogPlace]:
+    places = {}
+    for name, (file_number, offset) in told.items():
+        if name not in LOG_FILES or type(file_number) is not int or type(offset) is not int or offset < 0:
+            raise ValueError(name)
+        places[name] = LogPlace(file_number, offset)
+    return places

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
-from typing import Literal
+from typing import Any, Literal
 
-from backend.models.codes import ErrorCode
-from backend.models.errors import FieldError, RequestError
+from backend.utils.cursor_text import decode_cursor, encode_cursor
 
 Order = Literal["desc", "asc"]
 
@@ -20,7 +16,7 @@ BEYOND_LAST = 2**62
 
 def make_cursor(seq: int, order: Order) -> str:
     """Where the next page begins."""
-    return base64.urlsafe_b64encode(f'["{order}",{seq}]'.encode()).decode().rstrip("=")
+    return encode_cursor([order, seq])
 
 
 def read_cursor(cursor: str | None, order: Order) -> int:
@@ -30,17 +26,11 @@ def read_cursor(cursor: str | None, order: Order) -> int:
     """
     if not cursor:
         return BEYOND_LAST if order == "desc" else 0
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        made_for, seq = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+
+    def parse(told: Any) -> int:
+        made_for, seq = told
         if made_for == order and type(seq) is int and 0 <= seq <= BEYOND_LAST:
             return seq
-    except (ValueError, TypeError, RecursionError, binascii.Error):
-        pass
-    message = "Use next_cursor of the page before, with the same order."
-    raise RequestError(
-        ErrorCode.VALIDATION_FAILED,
-        "The cursor is not one of ours.",
-        hint=message,
-        fields=(FieldError("cursor", message),),
-    )
+        raise ValueError(told)
+
+    return decode_cursor(cursor, parse, hint="Use next_cursor of the page before, with the same order.")
